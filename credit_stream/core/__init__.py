@@ -1,0 +1,1 @@
+"""The credit core: pure and deterministic. `step.step` is its entrance."""

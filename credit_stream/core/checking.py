@@ -1,0 +1,180 @@
+"""Carrying out a check on an order (spec 5.1, 5.7, 6): what its answer does to the order, the totals and the hold list.
+
+`check` is the one way an order gets a verdict from the rules; `answer` publishes a decision where nothing is checked.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace as changed
+
+from credit_stream.core import money
+from credit_stream.core import reasons as codes
+from credit_stream.core.accounts import Ledger
+from credit_stream.core.deciding import Judgement, decision_of, judge
+from credit_stream.core.events import Checkpoint, Posting
+from credit_stream.core.facts import Facts
+from credit_stream.core.holds import put_on_list, take_off_list
+from credit_stream.core.outputs import Cause, Verdict
+from credit_stream.core.rates import next_rate_day, rate_in_force
+from credit_stream.core.rows import HOLDS, MARK, WAITING_FOR_RATE, Order, Release
+from credit_stream.core.work import Work
+
+
+def claim_of(ledger: Ledger, order: Order) -> int:
+    """What could count of the order if nothing of it was invoiced yet, in its currency (spec 5.7)."""
+    if order.lifecycle == "cancelled" or ledger.is_beyond_horizon(order):
+        return 0
+    return max(0, order.amount_minor - order.secured_minor)
+
+
+def is_within(claim_minor: int, release: Release) -> bool:
+    """Whether a claim is within the amount of a release and its tolerance: 1,000 with 10 % covers 1,100."""
+    percent = money.ratio(release.tolerance_percent)
+    hundred = 100 * int(10**percent.places)
+    return claim_minor * hundred <= release.up_to_minor * (hundred + percent.numerator)
+
+
+def checks_at(work: Work, checkpoint: Checkpoint, *, pro_forma: bool = False) -> bool:
+    """Whether the checkpoint checks (spec 6). With none marked, only the placing of the order does (6.4)."""
+    marked = work.settings.checkpoints[checkpoint]
+    return marked.pro_forma if pro_forma else marked.posting
+
+
+def with_todays_rate(work: Work, ledger: Ledger, order: Order) -> Order:
+    """The order at the rate of the business date: a check takes it and keeps it on the order (spec 15, 1.2)."""
+    if ledger.profile is None:
+        return order
+    rate = rate_in_force(work, order.currency, ledger.currency, work.today)
+    if rate == order.rate:
+        return order
+    if rate is None:
+        _wait_for_rate(work, ledger, order)
+        return order
+    invoiced = order.invoiced_minor
+    foreign = order.invoiced_credit_minor - (
+        ledger.to_credit(invoiced, order.currency, order.rate) if order.rate else 0
+    )
+    return changed(
+        order, rate=rate, invoiced_credit_minor=max(0, foreign) + ledger.to_credit(invoiced, order.currency, rate)
+    )
+
+
+def _wait_for_rate(work: Work, ledger: Ledger, order: Order) -> None:
+    work.put(WAITING_FOR_RATE, order.currency, order.customer_id, MARK)
+    day = next_rate_day(work, order.currency, ledger.currency)
+    if day is not None:
+        work.put_on_agenda(day, order.customer_id)
+
+
+def check(
+    work: Work, ledger: Ledger, order: Order, counted_as: Order | None, checkpoint: Checkpoint, cause: Cause
+) -> Order:
+    """Runs a check on the order as it now is, and carries out its answer.
+
+    `counted_as` is the order as the totals have it, None for a new one. The order is held or released, counted,
+    entered on the hold list or taken off it, and the decision published.
+    """
+    order = with_todays_rate(work, ledger, order)
+    hold = work.get(HOLDS, order.customer_id, order.order_id) if ledger.holds else None
+    forced = hold is not None and hold.entry.forced_reason is not None
+    found = judge_in_place(work, ledger, order, counted_as, checkpoint, forced=forced)
+    if found.holding and honours(work, ledger, order, found):
+        return conclude(work, ledger, order, counted_as, found, "released", (codes.RELEASE_HONORED,), cause)
+    if found.holding:
+        return conclude(work, ledger, order, counted_as, found, "on_hold", found.holding, cause)
+    reasons = found.noted if found.releasing is None else (found.releasing,)
+    return conclude(work, ledger, order, counted_as, found, "released", reasons, cause)
+
+
+def judge_in_place(
+    work: Work, ledger: Ledger, order: Order, counted_as: Order | None, checkpoint: Checkpoint, *, forced: bool = False
+) -> Judgement:
+    """Judges the order as it now is against totals that have it as it was: it counts exactly once (spec 3.5)."""
+    return judge(work, ledger, in_place_of(order, counted_as), checkpoint, forced=forced)
+
+
+def in_place_of(order: Order, counted_as: Order | None) -> Order:
+    """The order with what the totals hold of it, so that they can be read without it."""
+    if counted_as is None:
+        return order
+    return changed(
+        order,
+        counted_open_minor=counted_as.counted_open_minor,
+        counted_delivered_minor=counted_as.counted_delivered_minor,
+        standing=counted_as.standing,
+    )
+
+
+def honours(work: Work, ledger: Ledger, order: Order, found: Judgement) -> bool:
+    """Whether a person's earlier release covers all that was found (spec 5.7)."""
+    release = order.release
+    if release is None or release.valid_before is None or work.today >= release.valid_before:
+        return False
+    return set(found.holding) <= set(release.waived) and is_within(claim_of(ledger, order), release)
+
+
+def conclude(
+    work: Work,
+    ledger: Ledger,
+    order: Order,
+    counted_as: Order | None,
+    found: Judgement,
+    verdict: Verdict,
+    reasons: tuple[str, ...],
+    cause: Cause,
+    *,
+    release: Release | None = None,
+    actor: str | None = None,
+    release_reason: str | None = None,
+    posting: Posting | None = None,
+    forced_reason: str | None = None,
+) -> Order:
+    """Carries out a verdict: the decision, the totals, the hold list and what the order remembers of it."""
+    decision = decision_of(
+        work, found, verdict, reasons, cause, actor=actor, release_reason=release_reason, posting=posting
+    )
+    work.decide(decision)
+    checkpoint = found.facts.checkpoint
+    grace_days = work.settings.checkpoints[checkpoint].grace_days
+    order = changed(
+        order,
+        standing=verdict,
+        checkpoint=checkpoint,
+        grace_through=work.today + grace_days if actor is None else order.grace_through,
+        release=_release_after(work, ledger, order, verdict, reasons, release),
+        last_decision_id=decision.decision_id,
+        last_reasons=reasons,
+    )
+    if verdict == "on_hold":
+        put_on_list(work, ledger, order, found, checkpoint, forced_reason=forced_reason, actor=actor)
+    elif ledger.holds:
+        take_off_list(work, ledger, order.order_id)
+    return ledger.count(order, counted_as)
+
+
+def _release_after(
+    work: Work, ledger: Ledger, order: Order, verdict: Verdict, reasons: tuple[str, ...], release: Release | None
+) -> Release | None:
+    if release is not None:
+        return release
+    if verdict != "released":
+        return None
+    if reasons == (codes.RELEASE_HONORED,):
+        return order.release
+    return Release(claim_of(ledger, order), work.parameters.release_tolerance_percent)
+
+
+def answer(
+    work: Work,
+    ledger: Ledger,
+    order: Order,
+    counted_as: Order | None,
+    checkpoint: Checkpoint,
+    reasons: tuple[str, ...],
+    cause: Cause,
+) -> Order:
+    """Publishes the order's standing without a check (spec 5.1: not checked, within grace, within tolerance)."""
+    found = Judgement(Facts(work, ledger, in_place_of(order, counted_as), checkpoint), (), ())
+    decision = decision_of(work, found, order.standing, reasons, cause)
+    work.decide(decision)
+    return ledger.count(changed(order, last_decision_id=decision.decision_id, last_reasons=reasons), counted_as)

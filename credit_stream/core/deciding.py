@@ -1,0 +1,289 @@
+"""The steps of a check (spec 5.1): what speaks against an order, and the decision that proves it.
+
+`judge` runs the rules and changes nothing; `decision_of` turns what it found into a `CreditDecision`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from credit_stream.core import reasons as codes
+from credit_stream.core.accounts import Ledger
+from credit_stream.core.events import Checkpoint, Posting
+from credit_stream.core.facts import Facts
+from credit_stream.core.limits import NO_LIMIT
+from credit_stream.core.outputs import Cause, CreditDecision, ExposureBuckets, RuleOutcome, Verdict
+from credit_stream.core.rows import Order
+from credit_stream.core.rules import RULE_OF_TYPE, Observation, RateMissing
+from credit_stream.core.settings import Rule
+from credit_stream.core.work import Work
+
+LEVELS = {"customer": 0, "group": 1, "all": 2}
+"""How broad a rule's scope is (spec 5.4)."""
+
+
+class Judgement(NamedTuple):
+    """What a check found.
+
+    `holding` are the reasons that hold the order, in order; `reason_of_outcome` is what each outcome speaks for; `noted` reasons stand in a release that would otherwise
+    have none; `releasing` releases the order at once (excluded, or an exclusion with release order).
+    """
+
+    facts: Facts
+    holding: tuple[str, ...]
+    outcomes: tuple[RuleOutcome, ...]
+    reason_of_outcome: tuple[str, ...] = ()
+    releasing: str | None = None
+    noted: tuple[str, ...] = ()
+
+
+def judge(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, *, forced: bool = False) -> Judgement:
+    """Steps 2 to 6 of spec 5.1 for an order as it stands, at a checkpoint. `forced`: a person put it on hold."""
+    facts = Facts(work, ledger, order, checkpoint)
+    if is_excluded(ledger, order):
+        return Judgement(facts, (), (), releasing=codes.EXCLUDED)
+    if ledger.profile is None:
+        return _judge_unknown(work, facts, forced)
+    if not forced and (released := _releasing_exclusion(work, facts)) is not None:
+        return Judgement(facts, (), (released,), (codes.EXCLUSION_RULE,), codes.EXCLUSION_RULE)
+    seen = Seen()
+    _look_at_rules(work, facts, seen)
+    held = seen.held
+    held |= _rank_reasons(work, facts)
+    noted: tuple[str, ...] = ()
+    if forced:
+        held.add(codes.FORCED_HOLD)
+    if order.rate is None:
+        held.add(codes.EXCHANGE_RATE_MISSING)
+    if _is_stale(work):
+        if work.parameters.stale_policy == "hold":
+            held.add(codes.STALE_INPUTS)
+        else:
+            noted = (codes.STALE_INPUTS,)
+    holding = codes.in_order(held) if held else ()
+    return Judgement(facts, holding, tuple(seen.outcomes), tuple(seen.reasons), None, noted)
+
+
+def is_excluded(ledger: Ledger, order: Order) -> bool:
+    """Whether credit management looks at the order at all (spec 5.1 step 2)."""
+    profile = ledger.profile
+    excluded_customer = profile is not None and profile.exclude_from_credit_management
+    return excluded_customer or order.excluded or order.intercompany
+
+
+def _judge_unknown(work: Work, facts: Facts, forced: bool) -> Judgement:
+    held = {codes.FORCED_HOLD} if forced else set()
+    if work.parameters.unknown_customer == "release":
+        return Judgement(facts, codes.in_order(held), (), noted=(codes.CUSTOMER_UNKNOWN,))
+    return Judgement(facts, codes.in_order({*held, codes.CUSTOMER_UNKNOWN}), ())
+
+
+def _is_stale(work: Work) -> bool:
+    """Spec 5.6: the newest invoice or payment of the log is older than `max_input_age_minutes`."""
+    minutes, newest = work.parameters.max_input_age_minutes, work.partition.newest_receivable_at
+    return minutes >= 0 and 0 <= newest < work.partition.now - minutes * 60_000
+
+
+# --- rules ------------------------------------------------------------------------------------------------------
+
+
+def _speaks(rule: Rule, facts: Facts) -> bool:
+    """Whether the rule is about this order: scope, risk group and checkpoints (spec 5.3), and parameters."""
+    if rule.checkpoints and facts.checkpoint not in rule.checkpoints:
+        return False
+    if rule.scope == "group" and rule.account != facts.credit_management_group:
+        return False
+    if rule.scope == "customer" and rule.account != facts.order.customer_id:
+        return False
+    if rule.risk_group and rule.risk_group != facts.risk_group:
+        return False
+    if RULE_OF_TYPE[rule.type].limit and not facts.is_counted:
+        return False
+    parameters = facts.work.parameters
+    return rule.type != "credit_limit_used" or (parameters.check_credit_limit and parameters.exposure_scope != "none")
+
+
+class Seen:
+    """What the rules have seen so far: the reasons that hold, and the lines of the decision with what they speak for."""
+
+    __slots__ = ("held", "outcomes", "reasons")
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+        self.outcomes: list[RuleOutcome] = []
+        self.reasons: list[str] = []
+
+    def note(self, rule: Rule, observation: Observation, cancelled_by: str | None = None) -> None:
+        """Adds a line to the decision."""
+        self.outcomes.append(_outcome(rule, observation, cancelled_by))
+        self.reasons.append(observation.reason)
+
+
+def _look_at_rules(work: Work, facts: Facts, seen: Seen) -> None:
+    excuses = _look_at_exclusions(work, facts, seen) if work.settings.exclusions else []
+    for rule in work.settings.blocking:
+        if not _speaks(rule, facts):
+            continue
+        try:
+            observations = RULE_OF_TYPE[rule.type].holds(rule, facts)
+        except RateMissing:
+            seen.held.add(codes.EXCHANGE_RATE_MISSING)
+            continue
+        for observation in observations:
+            excuse = _excuse_for(rule, observation, excuses) if observation.hit and excuses else None
+            if observation.hit and excuse is None:
+                seen.held.add(observation.reason)
+            seen.note(rule, observation, excuse)
+    effect = work.settings.account_effects.get(facts.account_status or "", "none")
+    if effect == "hold_all" or (effect == "hold_invoicing" and facts.checkpoint == "invoice"):
+        seen.held.add(codes.ACCOUNT_STATUS)
+
+
+def _outcome(rule: Rule, seen: Observation, cancelled_by: str | None = None) -> RuleOutcome:
+    return RuleOutcome(
+        rule_id=rule.id,
+        type=rule.type,
+        kind=rule.kind,
+        hit=seen.hit,
+        observed=seen.observed,
+        operator=seen.operator,
+        threshold=seen.threshold,
+        unit=seen.unit,
+        cancelled_by=cancelled_by,
+    )
+
+
+# --- exclusions (spec 5.4) --------------------------------------------------------------------------------------
+
+
+def _releasing_exclusion(work: Work, facts: Facts) -> RuleOutcome | None:
+    """The first true exclusion with release order: nothing else is looked at."""
+    for rule in work.settings.exclusions:
+        if not rule.release_order or not _speaks(rule, facts):
+            continue
+        try:
+            observations = RULE_OF_TYPE[rule.type].excuses(rule, facts)
+        except RateMissing:
+            continue
+        for seen in observations:
+            if seen.hit:
+                return _outcome(rule, seen)
+    return None
+
+
+def _look_at_exclusions(work: Work, facts: Facts, seen: Seen) -> list[tuple[Rule, str]]:
+    """The exclusions that are true, each with the reason that it excuses."""
+    found: list[tuple[Rule, str]] = []
+    for rule in work.settings.exclusions:
+        if not _speaks(rule, facts):
+            continue
+        try:
+            observations = RULE_OF_TYPE[rule.type].excuses(rule, facts)
+        except RateMissing:
+            seen.held.add(codes.EXCHANGE_RATE_MISSING)
+            continue
+        for observation in observations:
+            seen.note(rule, observation)
+            if observation.hit:
+                found.append((rule, observation.reason))
+    return found
+
+
+def _excuse_for(rule: Rule, seen: Observation, excuses: list[tuple[Rule, str]]) -> str | None:
+    """The exclusion that cancels a hit: same type, value type and reason, at a narrower level than the rule's."""
+    for exclusion, reason in excuses:
+        same = exclusion.type == rule.type and reason == seen.reason and exclusion.value_type == rule.value_type
+        if same and LEVELS[exclusion.scope] < LEVELS[rule.scope]:
+            return exclusion.id
+    return None
+
+
+# --- ranks (spec 5.5) -------------------------------------------------------------------------------------------
+
+
+def _rank_reasons(work: Work, facts: Facts) -> set[str]:
+    profile, order, settings = facts.ledger.profile, facts.order, work.settings
+    held: set[str] = set()
+    if profile is None:
+        return held
+    ranks = settings.ranks_of_terms
+    if work.parameters.check_payment_terms_rank and ranks:
+        if ranks.get(order.payment_terms or "", 0) > ranks.get(profile.payment_terms or "", 0):
+            held.add(codes.PAYMENT_TERMS_INCREASED)
+    ranks = settings.ranks_of_discounts
+    if work.parameters.check_settlement_discount_rank and ranks:
+        if ranks.get(order.settlement_discount or "", 0) > ranks.get(profile.settlement_discount or "", 0):
+            held.add(codes.SETTLEMENT_DISCOUNT_INCREASED)
+    return held
+
+
+# --- the decision -----------------------------------------------------------------------------------------------
+
+
+def decision_of(
+    work: Work,
+    found: Judgement,
+    verdict: Verdict,
+    reasons: tuple[str, ...],
+    cause: Cause,
+    *,
+    pro_forma: bool = False,
+    actor: str | None = None,
+    release_reason: str | None = None,
+    posting: Posting | None = None,
+) -> CreditDecision:
+    """The record that proves itself (spec 11), for the order and the figures of a judgement."""
+    facts = found.facts
+    order, ledger, before = facts.order, facts.ledger, facts.before
+    after = with_order(facts)
+    limit = NO_LIMIT if work.parameters.exposure_scope == "none" else facts.limit
+    foreign = order.rate is not None and order.currency != ledger.currency
+    return CreditDecision(
+        decision_id=work.decision_id(order.order_id),
+        order_id=order.order_id,
+        customer_id=order.customer_id,
+        group_id=None if ledger.profile is None else ledger.profile.customer_credit_group,
+        legal_entity=order.legal_entity,
+        checkpoint=facts.checkpoint,
+        pro_forma=pro_forma,
+        verdict=verdict,
+        reasons=reasons,
+        rules=found.outcomes,
+        order_amount_minor=_amount_in_credit_currency(ledger, order),
+        order_open_amount_minor=facts.counted_minor,
+        currency=ledger.currency or order.currency,
+        exposure_before=before,
+        exposure_after=after,
+        limit=limit,
+        exchange_rate=order.rate if foreign else None,
+        business_date=work.today,
+        settings_version=work.partition.settings_version,
+        input=work.position,
+        as_of=work.as_of,
+        actor=actor,
+        release_reason=release_reason,
+        posting=posting,
+        over_limit_by_minor=0 if limit.total_minor is None else max(0, after.total_minor - limit.total_minor),
+        supersedes=None if pro_forma else order.last_decision_id,
+        cause=cause,
+    )
+
+
+def with_order(facts: Facts) -> ExposureBuckets:
+    """Exposure with the order in it: before, and what counts of the order (spec 3.5)."""
+    before = facts.before
+    return ExposureBuckets(
+        current_invoices_minor=before.current_invoices_minor,
+        overdue_invoices_minor=before.overdue_invoices_minor,
+        open_orders_minor=before.open_orders_minor + facts.open_minor,
+        delivered_not_invoiced_minor=before.delivered_not_invoiced_minor + facts.delivered_minor,
+        unapplied_minor=before.unapplied_minor,
+        total_minor=before.total_minor + facts.counted_minor,
+    )
+
+
+def _amount_in_credit_currency(ledger: Ledger, order: Order) -> int:
+    """The order's amount; without a profile in its own currency, and 0 where the rate is missing."""
+    if ledger.profile is None:
+        return order.amount_minor
+    return 0 if order.rate is None else ledger.to_credit(order.amount_minor, order.currency, order.rate)

@@ -1,0 +1,53 @@
+"""Evaluating holds (spec 7.4): freed credit is offered to held orders, one by one, in one declared sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from credit_stream.core import reasons as codes
+from credit_stream.core.accounts import Ledger
+from credit_stream.core.checking import claim_of, conclude, judge_in_place, with_todays_rate
+from credit_stream.core.holds import in_priority, mark_entry
+from credit_stream.core.rows import ORDERS, Hold, Release
+from credit_stream.core.work import Work
+
+
+def evaluate(work: Work, ledger: Ledger, order_ids: Container[str] | None = None) -> tuple[int, int]:
+    """Runs the rules again on the customer's held orders, or the chosen ones; how many were looked at and released.
+
+    An order that does not fit does not block the next; what one takes, the next no longer finds.
+    """
+    looked_at = released = 0
+    for hold in in_priority(work, ledger.customer_id):
+        if order_ids is None or hold.entry.order_id in order_ids:
+            looked_at += 1
+            released += _evaluate(work, ledger, hold)
+    return looked_at, released
+
+
+def _evaluate(work: Work, ledger: Ledger, hold: Hold) -> int:
+    entry = hold.entry
+    held = work.get(ORDERS, entry.customer_id, entry.order_id)
+    if held is None:
+        return 0
+    order = with_todays_rate(work, ledger, held)
+    forced = entry.forced_reason is not None
+    found = judge_in_place(work, ledger, order, held, entry.checkpoint, forced=forced)
+    posting = work.parameters.automatic_release
+    if found.holding or posting == "off":
+        mark_entry(work, ledger, hold, found)
+        return 0
+    conclude(
+        work,
+        ledger,
+        order,
+        held,
+        found,
+        "released",
+        (codes.AUTOMATIC_RELEASE,),
+        "evaluation",
+        release=Release(claim_of(ledger, order), work.parameters.release_tolerance_percent),
+        release_reason=work.parameters.automatic_release_reason,
+        posting=posting,
+    )
+    return 1

@@ -1,0 +1,173 @@
+"""What the rules may ask about an order, its customer and the limit: figures, never rows.
+
+Made once for a check. Money is minor units; percentages are compared exactly, and rounded only to be shown.
+"""
+
+from __future__ import annotations
+
+from credit_stream.core import money
+from credit_stream.core.accounts import Ledger
+from credit_stream.core.calendar import Day
+from credit_stream.core.events import Checkpoint
+from credit_stream.core.limits import base_of
+from credit_stream.core.outputs import ExposureBuckets, LimitParts
+from credit_stream.core.rates import converted, rate_in_force
+from credit_stream.core.rows import Order
+from credit_stream.core.rules import RateMissing
+from credit_stream.core.settings import Rule
+from credit_stream.core.work import Work
+
+Line = tuple[str, str, str, str]
+"""observed, operator, threshold, unit"""
+
+
+class Facts:
+    """The figures of one check: `before` is the exposure without the order, `open_minor` and `delivered_minor` its parts."""
+
+    __slots__ = (
+        "before", "checkpoint", "currency", "days_overdue", "delivered_minor", "ledger", "limit", "open_minor",
+        "order", "work",
+    )  # fmt: skip
+
+    def __init__(self, work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint) -> None:
+        self.work = work
+        self.ledger = ledger
+        self.order = order
+        self.checkpoint = checkpoint
+        self.currency = ledger.currency
+        self.before: ExposureBuckets = ledger.buckets(without=order)
+        self.open_minor, self.delivered_minor = ledger.parts_of(order)
+        self.limit: LimitParts = ledger.limit
+        self.days_overdue = ledger.days_overdue
+
+    # --- the order ---------------------------------------------------------------------------------------------
+
+    @property
+    def counted_minor(self) -> int:
+        """What counts of the order, in credit currency."""
+        return self.open_minor + self.delivered_minor
+
+    @property
+    def used_after_minor(self) -> int:
+        """Exposure without the order and what counts of it (spec 3.5)."""
+        return self.before.total_minor + self.counted_minor
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether limit reasons may hold the order: no return, and something of it counts (spec 15, 5.1)."""
+        return self.order.amount_minor > 0 and self.counted_minor > 0
+
+    @property
+    def payment_terms(self) -> str | None:
+        """The order's payment terms."""
+        return self.order.payment_terms
+
+    def order_amount_in(self, currency: str) -> int:
+        """The order's own amount in a currency, at the rate of the business date."""
+        order = self.order
+        if currency == self.currency and order.rate is not None:
+            return self.ledger.to_credit(order.amount_minor, order.currency, order.rate)
+        return self._in(order.amount_minor, order.currency, currency)
+
+    # --- the customer ------------------------------------------------------------------------------------------
+
+    @property
+    def account_status(self) -> str | None:
+        """The customer's account status."""
+        profile = self.ledger.profile
+        return None if profile is None else profile.account_status
+
+    @property
+    def risk_group(self) -> str | None:
+        """The customer's risk group; None until it was scored."""
+        return self.ledger.customer.risk_group
+
+    @property
+    def credit_management_group(self) -> str | None:
+        """The label that rules with scope `group` address."""
+        profile = self.ledger.profile
+        return None if profile is None else profile.credit_management_group
+
+    @property
+    def last_review_on(self) -> Day | None:
+        """When the customer's credit was last reviewed."""
+        profile = self.ledger.profile
+        return None if profile is None else profile.last_review_on
+
+    def overdue_in(self, currency: str) -> int:
+        """What is overdue in a currency, at the rate of the business date."""
+        return self._in(self.ledger.overdue_minor, self.currency, currency)
+
+    # --- the limit ---------------------------------------------------------------------------------------------
+
+    @property
+    def limit_boundary(self) -> str:
+        """Parameter `limit_boundary` (spec 4.4)."""
+        return self.work.parameters.limit_boundary
+
+    @property
+    def is_mandatory_zero(self) -> bool:
+        """A mandatory credit limit whose base is 0 holds every order (spec 4.3)."""
+        profile = self.ledger.profile
+        if profile is None or profile.unlimited_credit or not profile.mandatory_credit_limit:
+            return False
+        return base_of(self.limit) == 0
+
+    @property
+    def days_expired(self) -> int | None:
+        """Days past the limit's expiry date, below 0 before it; None without a date, and for unlimited customers."""
+        expires_on: Day | None = self.ledger.customer.credit_limit_expires_on
+        return None if expires_on is None or self.limit.total_minor is None else self.work.today - expires_on
+
+    @property
+    def holds_blank_expiry(self) -> bool:
+        """Whether a blank expiry date counts as expired (parameter `ignore_blank_expiry`)."""
+        blank = self.ledger.customer.credit_limit_expires_on is None
+        return blank and self.limit.total_minor is not None and not self.work.parameters.ignore_blank_expiry
+
+    def uses_more_than(self, percent: str, *, or_equal: bool) -> tuple[bool, Line]:
+        """Whether the used share of the own limit is more than the percentage, and the comparison as it is shown.
+
+        Of a limit of 0 any use is more; of an unlimited one never.
+        """
+        used, total = self.used_after_minor, self.limit.total_minor
+        operator = "at_or_above" if or_equal else "above"
+        if total is None:
+            return False, (self._text(used), operator, "unlimited", self.currency)
+        threshold = money.share(percent, total)
+        scaled = used * 10**threshold.places
+        hit = scaled >= threshold.numerator if or_equal and total else scaled > threshold.numerator
+        return hit, (self._text(used), operator, self._share_text(threshold), self.currency)
+
+    def uses_less_than(self, percent: str) -> tuple[bool, Line]:
+        """Whether the used share of the own limit is less than the percentage."""
+        used, total = self.used_after_minor, self.limit.total_minor
+        if total is None:
+            return True, (self._text(used), "below", "unlimited", self.currency)
+        threshold = money.share(percent, total)
+        hit = used * 10**threshold.places < threshold.numerator
+        return hit, (self._text(used), "below", self._share_text(threshold), self.currency)
+
+    # --- money as rules need it --------------------------------------------------------------------------------
+
+    def amount_of(self, rule: Rule, currency: str) -> int:
+        """The rule's amount in minor units of the currency; finer than the currency is cut towards 0."""
+        exact = money.ratio(rule.amount)
+        return int(exact.numerator * 10 ** self.work.currencies[currency] // 10**exact.places)
+
+    def compared(self, observed: int, operator: str, threshold: int, currency: str) -> Line:
+        """A comparison of two amounts of one currency as it is shown."""
+        decimals = self.work.currencies[currency]
+        return money.text(observed, decimals), operator, money.text(threshold, decimals), currency
+
+    def _in(self, amount_minor: int, from_currency: str, to_currency: str) -> int:
+        rate = rate_in_force(self.work, from_currency, to_currency, self.work.today)
+        if rate is None:
+            raise RateMissing
+        return converted(self.work, amount_minor, from_currency, to_currency, rate)
+
+    def _text(self, amount_minor: int) -> str:
+        return money.text(amount_minor, self.work.currencies[self.currency])
+
+    def _share_text(self, threshold: money.Ratio) -> str:
+        return money.share_text(threshold, self.work.currencies[self.currency])

@@ -1,0 +1,158 @@
+"""The hold list (spec 7): how an order comes on it and leaves it, and what people and freed credit do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace as changed
+
+from credit_stream.core import reasons as codes
+from credit_stream.core.accounts import Ledger
+from credit_stream.core.calendar import Day
+from credit_stream.core.deciding import Judgement
+from credit_stream.core.events import Checkpoint
+from credit_stream.core.outputs import HoldEntry, HoldReason
+from credit_stream.core.rows import HOLDERS, HOLDS, MARK, Hold, Order
+from credit_stream.core.topics import HOLDS as HOLD_LIST
+from credit_stream.core.work import Work
+
+WORDS = {
+    codes.CUSTOMER_UNKNOWN: ("no credit profile", "a credit profile"),
+    codes.EXCHANGE_RATE_MISSING: ("no exchange rate", "an exchange rate"),
+    codes.FORCED_HOLD: ("held by a person", "released by a person"),
+    codes.PAYMENT_TERMS_INCREASED: ("the order's payment terms", "the customer's payment terms"),
+    codes.SETTLEMENT_DISCOUNT_INCREASED: ("the order's settlement discount", "the customer's settlement discount"),
+    codes.STALE_INPUTS: ("the newest invoice or payment", "max_input_age_minutes"),
+    codes.ACCOUNT_STATUS: ("the customer's account status", "a status that holds"),
+}
+"""What is observed, and against what, for reasons that no rule gave."""
+
+
+def reasons_now(found: Judgement) -> tuple[HoldReason, ...]:
+    """All that holds the order at this moment, with the rules and their figures."""
+    listed: dict[tuple[str, str | None], HoldReason] = {}
+    for outcome, code in zip(found.outcomes, found.reason_of_outcome, strict=True):
+        if outcome.hit and outcome.cancelled_by is None and outcome.kind == "blocking":
+            reason = HoldReason(
+                code=code,
+                rule_id=outcome.rule_id,
+                observed=outcome.observed,
+                threshold=outcome.threshold,
+                still_valid=True,
+            )
+            listed.setdefault((code, outcome.rule_id), reason)
+    by_rules = {code for code, _ in listed}
+    for code in found.holding:
+        if code not in by_rules:
+            observed, threshold = WORDS.get(code, ("", ""))
+            listed[code, None] = HoldReason(code=code, observed=observed, threshold=threshold, still_valid=True)
+    return tuple(sorted(listed.values(), key=lambda reason: found.holding.index(reason.code)))
+
+
+def marked(old: tuple[HoldReason, ...], now: tuple[HoldReason, ...]) -> tuple[HoldReason, ...]:
+    """The reasons listed so far, each with whether it still holds, and the new ones after them."""
+    current = {(reason.code, reason.rule_id): reason for reason in now}
+    kept = [current.pop((reason.code, reason.rule_id), changed(reason, still_valid=False)) for reason in old]
+    return (*kept, *current.values())
+
+
+def short_form(listed: tuple[HoldReason, ...]) -> str:
+    """One code, or `multiple` (spec 7.1)."""
+    distinct = {reason.code for reason in listed}
+    return next(iter(distinct)) if len(distinct) == 1 else codes.MULTIPLE
+
+
+def put_on_list(
+    work: Work,
+    ledger: Ledger,
+    order: Order,
+    found: Judgement,
+    checkpoint: Checkpoint,
+    *,
+    forced_reason: str | None = None,
+    actor: str | None = None,
+) -> None:
+    """Enters an order that a check holds, or renews its entry with the reasons of this check."""
+    old = work.get(HOLDS, order.customer_id, order.order_id)
+    listed = reasons_now(found)
+    profile = ledger.profile
+    entry = HoldEntry(
+        order_id=order.order_id,
+        customer_id=order.customer_id,
+        group_id=None if profile is None else profile.customer_credit_group,
+        legal_entity=order.legal_entity,
+        checkpoint=checkpoint,
+        amount_minor=order.amount_minor,
+        currency=order.currency,
+        held_since=work.partition.now if old is None else old.entry.held_since,
+        reasons=listed,
+        reason=short_form(listed),
+        forced_reason=forced_reason or (None if old is None else old.entry.forced_reason),
+        review_on=None if old is None else old.entry.review_on,
+        assignee=None if old is None else old.entry.assignee,
+        note=None if old is None else old.entry.note,
+        status="held",
+        last_actor=actor or (None if old is None else old.entry.last_actor),
+    )
+    _write(work, ledger, entry, found.facts.counted_minor, old)
+
+
+def _write(work: Work, ledger: Ledger, entry: HoldEntry, counted_minor: int, old: Hold | None) -> None:
+    if old is None:
+        ledger.holds += 1
+        ledger.last_hold += 1
+        work.put(HOLDERS, "", ledger.customer_id, MARK)
+    number = ledger.last_hold if old is None else old.number
+    if old is None or old.entry != entry or old.open_credit_minor != counted_minor:
+        work.put(HOLDS, entry.customer_id, entry.order_id, Hold(entry, number, counted_minor))
+    if old is None or old.entry != entry:
+        work.publish(entry.order_id, entry)
+
+
+def take_off_list(work: Work, ledger: Ledger, order_id: str) -> None:
+    """Removes an order's entry, if it has one."""
+    if work.get(HOLDS, ledger.customer_id, order_id) is None:
+        return
+    work.drop(HOLDS, ledger.customer_id, order_id)
+    work.retract(HOLD_LIST, order_id)
+    ledger.holds -= 1
+    if ledger.holds == 0:
+        work.drop(HOLDERS, "", ledger.customer_id)
+
+
+def mark_entry(work: Work, ledger: Ledger, hold: Hold, found: Judgement) -> None:
+    """After an evaluation that releases nothing: which reasons still hold, and whether any does (spec 7.4)."""
+    listed = marked(hold.entry.reasons, reasons_now(found))
+    waits = any(reason.still_valid and reason.code != codes.FORCED_HOLD for reason in listed)
+    entry = changed(
+        hold.entry, reasons=listed, reason=short_form(listed), status="held" if waits else "ready_to_release"
+    )
+    _write(work, ledger, entry, found.facts.counted_minor, hold)
+
+
+def review(
+    work: Work, ledger: Ledger, hold: Hold, review_on: Day | None, assignee: str | None, note: str | None
+) -> None:
+    """Writes what people wrote on an entry; what they left out stays."""
+    entry = changed(
+        hold.entry,
+        review_on=hold.entry.review_on if review_on is None else review_on,
+        assignee=hold.entry.assignee if assignee is None else assignee,
+        note=hold.entry.note if note is None else note,
+        last_actor=work.event.actor,
+    )
+    _write(work, ledger, entry, hold.open_credit_minor, hold)
+
+
+def in_priority(work: Work, customer_id: str) -> Iterator[Hold]:
+    """The customer's entries in the order in which freed credit is offered (parameter `release_priority`)."""
+    found = [work.get(HOLDS, customer_id, order_id) for order_id in work.ids(HOLDS, customer_id)]
+    entries = [hold for hold in found if hold is not None]
+    priority = work.parameters.release_priority
+    if priority == "oldest_first":
+        entries.sort(key=lambda hold: hold.number)
+    elif priority == "smallest_first":
+        entries.sort(key=lambda hold: (hold.open_credit_minor, hold.number))
+    else:
+        entries.sort(key=lambda hold: (-hold.open_credit_minor, hold.number))
+    return iter(entries)

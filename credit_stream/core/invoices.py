@@ -1,0 +1,197 @@
+"""Invoices (spec 3): posting, settling by due date, voiding, and what an invoice takes off its order.
+
+An invoice is kept in its own currency and in the credit currency at the rate of its date, instalment by instalment, so
+that settling it removes exactly what posting it added (spec 1.2).
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace as changed
+
+from credit_stream.core import reasons as codes
+from credit_stream.core.accounts import Ledger
+from credit_stream.core.credits import give_back, open_of, settle_waiting
+from credit_stream.core.events import InvoiceDisputed, InvoicePosted, InvoiceVoided
+from credit_stream.core.rates import missing, rate_in_force
+from credit_stream.core.rows import INVOICES, ORDERS, Invoice, OpenInstalment, Order
+from credit_stream.core.view import Refusal
+from credit_stream.core.work import Work
+
+INSTALMENTS_MAX = 1_000
+"""Instalments of one invoice: every settlement walks them."""
+
+
+def invoice_posted(work: Work, ledger: Ledger, event: InvoicePosted) -> Refusal | None:
+    """An invoice: it counts, takes its part off its order, and is settled by what came before it."""
+    known = work.get(INVOICES, event.customer_id, event.invoice_id)
+    if known is not None and known.posted:
+        return Refusal(codes.INVALID, f"Invoice {event.invoice_id} was posted already: give a new one its own number.")
+    if refusal := _unacceptable(event):
+        return refusal
+    rate = rate_in_force(work, event.currency, ledger.currency, event.invoice_date) if ledger.profile else None
+    if ledger.profile is not None and rate is None:
+        return missing(event.currency, ledger.currency, work.parameters.credit_rate_type)
+    invoice = Invoice(
+        invoice_id=event.invoice_id,
+        customer_id=event.customer_id,
+        order_id=event.order_id,
+        amount_minor=event.amount_minor,
+        currency=event.currency,
+        invoice_date=event.invoice_date,
+        posted=True,
+        instalments=_instalments(event),
+    )
+    if rate is not None:
+        invoice = count_invoice(ledger, invoice, rate)
+    invoice = _take_off_order(work, ledger, invoice)
+    for waiting in () if known is None else known.waiting:
+        open_before = open_of(invoice)
+        invoice = settle_waiting(work, ledger, invoice, waiting)
+        if waiting.kind == "credit_note":
+            invoice = give_order_back(work, ledger, invoice, open_before - open_of(invoice))
+    work.put(INVOICES, event.customer_id, event.invoice_id, invoice)
+    work.free(event.customer_id)
+    return None
+
+
+def _unacceptable(event: InvoicePosted) -> Refusal | None:
+    if event.amount_minor < 0:
+        return Refusal(codes.INVALID, "An invoice is not negative: send a credit note (CreditNotePosted) instead.")
+    if len(event.instalments) > INSTALMENTS_MAX:
+        return Refusal(codes.INVALID, f"An invoice has at most {INSTALMENTS_MAX} instalments: split it.")
+    if any(part.amount_minor < 0 for part in event.instalments):
+        return Refusal(codes.INVALID, "An instalment is not negative: mend the instalments.")
+    if event.instalments and sum(part.amount_minor for part in event.instalments) != event.amount_minor:
+        return Refusal(codes.INVALID, "The instalments do not add up to the invoice's amount: mend one or the other.")
+    return None
+
+
+def _instalments(event: InvoicePosted) -> tuple[OpenInstalment, ...]:
+    """The parts of the invoice, oldest due date first."""
+    if not event.instalments:
+        due = event.invoice_date if event.due_date is None else event.due_date
+        return (OpenInstalment(due, event.amount_minor, event.amount_minor, 0),)
+    parts = sorted(event.instalments, key=lambda part: part.due_date)
+    return tuple(OpenInstalment(part.due_date, part.amount_minor, part.amount_minor, 0) for part in parts)
+
+
+# --- counting and settling --------------------------------------------------------------------------------------
+
+
+def whole_credit(ledger: Ledger, invoice: Invoice, rate: str) -> list[int]:
+    """Each instalment in credit currency: all but the last are converted, the last is the difference (spec 15, 1.2)."""
+    parts = [ledger.to_credit(part.amount_minor, invoice.currency, rate) for part in invoice.instalments]
+    parts[-1] = ledger.to_credit(invoice.amount_minor, invoice.currency, rate) - sum(parts[:-1])
+    return parts
+
+
+def count_invoice(ledger: Ledger, invoice: Invoice, rate: str) -> Invoice:
+    """Puts what is open of an invoice into the totals, at its rate."""
+    instalments = []
+    for part, whole in zip(invoice.instalments, whole_credit(ledger, invoice, rate), strict=True):
+        settled = ledger.to_credit(part.amount_minor - part.open_minor, invoice.currency, rate)
+        credit = whole - settled if part.open_minor else 0
+        instalments.append(changed(part, open_credit_minor=credit))
+        if part.open_minor:
+            ledger.change_due(part.due_date, credit, 1)
+    return changed(invoice, rate=rate, instalments=tuple(instalments))
+
+
+def _take_off_order(work: Work, ledger: Ledger, invoice: Invoice) -> Invoice:
+    """An invoice replaces its part of the order (spec 3.3). An order not seen yet gets it when it is placed."""
+    if invoice.order_id is None:
+        return invoice
+    order = work.get(ORDERS, invoice.customer_id, invoice.order_id)
+    if order is None or not order.placed:
+        early = order or Order(invoice.order_id, invoice.customer_id)
+        early = changed(early, early_invoices=(*early.early_invoices, invoice.invoice_id))
+        work.put(ORDERS, invoice.customer_id, invoice.order_id, early)
+        return invoice
+    share, share_credit = share_of_order(ledger, order, invoice)
+    invoiced = changed(
+        order,
+        invoiced_minor=order.invoiced_minor + share,
+        invoiced_credit_minor=order.invoiced_credit_minor + share_credit,
+    )
+    ledger.count(invoiced, order)
+    return changed(invoice, order_share_minor=share, order_share_credit_minor=share_credit)
+
+
+def share_of_order(ledger: Ledger, order: Order, invoice: Invoice) -> tuple[int, int]:
+    """What an invoice takes off its order: in the order's currency (0 if the invoice is in another), and in credit's."""
+    if invoice.currency == order.currency:
+        at_orders_rate = 0
+        if order.rate is not None:
+            at_orders_rate = ledger.to_credit(invoice.amount_minor, order.currency, order.rate)
+        return invoice.amount_minor, at_orders_rate
+    if invoice.rate is None:
+        return 0, 0
+    return 0, ledger.to_credit(invoice.amount_minor, invoice.currency, invoice.rate)
+
+
+def give_order_back(work: Work, ledger: Ledger, invoice: Invoice, amount_minor: int) -> Invoice:
+    """A credit note or a void gives the order its part back, unless the order is closed (spec 3.2)."""
+    order = None if invoice.order_id is None else work.get(ORDERS, invoice.customer_id, invoice.order_id)
+    if order is None or not order.placed or order.lifecycle != "open":
+        return invoice
+    share_credit = invoice.order_share_credit_minor
+    if amount_minor < (invoice.order_share_minor or invoice.amount_minor):
+        rate = order.rate if invoice.currency == order.currency else invoice.rate
+        part = 0 if rate is None else ledger.to_credit(amount_minor, invoice.currency, rate)
+        share_credit = min(share_credit, part)
+    share = min(amount_minor, invoice.order_share_minor)
+    given = changed(
+        order,
+        invoiced_minor=max(0, order.invoiced_minor - share),
+        invoiced_credit_minor=max(0, order.invoiced_credit_minor - share_credit),
+    )
+    ledger.count(given, order)
+    return changed(
+        invoice,
+        order_share_minor=invoice.order_share_minor - share,
+        order_share_credit_minor=invoice.order_share_credit_minor - share_credit,
+    )
+
+
+# --- void and dispute -------------------------------------------------------------------------------------------
+
+
+def invoice_voided(work: Work, ledger: Ledger, event: InvoiceVoided) -> Refusal | None:
+    """The invoice never was: its open part goes, its order gets its part back, what settled it is unapplied."""
+    invoice = _posted(work, event)
+    if isinstance(invoice, Refusal):
+        return invoice
+    if invoice.voided:
+        return Refusal(codes.INVALID, f"Invoice {invoice.invoice_id} is voided already.")
+    for part in invoice.instalments:
+        if part.open_minor and invoice.rate is not None:
+            ledger.change_due(part.due_date, -part.open_credit_minor, -1)
+    for settled in invoice.settled_by:
+        give_back(work, ledger, invoice, settled)
+    closed = tuple(changed(part, open_minor=0, open_credit_minor=0) for part in invoice.instalments)
+    left_of_order = invoice.order_share_minor or invoice.amount_minor
+    invoice = give_order_back(work, ledger, invoice, left_of_order)
+    voided = changed(invoice, voided=True, instalments=closed, settled_by=())
+    work.put(INVOICES, event.customer_id, event.invoice_id, voided)
+    work.free(event.customer_id)
+    return None
+
+
+def invoice_disputed(work: Work, _ledger: Ledger, event: InvoiceDisputed) -> Refusal | None:
+    """A dispute begins or ends; the invoice counts all the same (spec 3)."""
+    invoice = _posted(work, event)
+    if isinstance(invoice, Refusal):
+        return invoice
+    work.put(INVOICES, event.customer_id, event.invoice_id, changed(invoice, disputed=event.disputed))
+    return None
+
+
+def _posted(work: Work, event: InvoiceVoided | InvoiceDisputed) -> Invoice | Refusal:
+    invoice = work.get(INVOICES, event.customer_id, event.invoice_id)
+    if invoice is None or not invoice.posted:
+        return Refusal(
+            codes.UNKNOWN_REFERENCE,
+            f"Customer {event.customer_id} has no invoice {event.invoice_id}: "
+            f"send its InvoicePosted first, then this again.",
+        )
+    return invoice

@@ -1,0 +1,56 @@
+"""The credit limit of a customer on a date (spec 4.2), and which limit is checked (spec 4.3).
+
+The limit of a credit group will be asked for here as well; until groups are decided, a member is judged by its own
+limit, and limit 0 is no credit.
+"""
+
+from __future__ import annotations
+
+from credit_stream.core import money
+from credit_stream.core.calendar import Day
+from credit_stream.core.outputs import LimitParts
+from credit_stream.core.rows import Customer, Policy, TemporaryLimit
+
+NO_LIMIT = LimitParts(source="none")
+
+
+def temporary_in_force(customer: Customer, day: Day) -> TemporaryLimit | None:
+    """Of the temporary limits in force the one with the latest first day; of equal ones the later posted."""
+    found: TemporaryLimit | None = None
+    for limit in customer.temporary_limits:
+        in_force = limit.from_date <= day <= limit.to_date
+        if in_force and (found is None or limit.from_date >= found.from_date):
+            found = limit
+    return found
+
+
+def policy_part(policy: Policy, day: Day) -> int:
+    """What a policy adds to the limit on a day, in credit currency: below 0 when it is included in exposure."""
+    event, value = policy.event, policy.value_credit_minor
+    if value is None or not event.effective_on <= day <= event.expires_on:
+        return 0
+    percent = money.ratio(event.update_percentage)
+    part = money.divide_half_even(value * percent.numerator, 100 * int(10**percent.places))
+    return part - value if event.included_in_exposure else part
+
+
+def own_limit(customer: Customer, day: Day) -> LimitParts:
+    """The customer's own limit on a day with its parts; a total of None is unlimited, otherwise at least 0."""
+    profile = customer.profile
+    if profile is None:
+        return NO_LIMIT
+    temporary = temporary_in_force(customer, day) if customer.temporary_limits else None
+    policies = sum([policy_part(policy, day) for policy in customer.policies]) if customer.policies else 0
+    base = customer.credit_limit_minor if temporary is None else temporary.limit_minor
+    return LimitParts(
+        source="unlimited" if profile.unlimited_credit else "own",
+        base_minor=customer.credit_limit_minor,
+        temporary_minor=None if temporary is None else temporary.limit_minor,
+        policies_minor=policies,
+        total_minor=None if profile.unlimited_credit else max(0, base + policies),
+    )
+
+
+def base_of(limit: LimitParts) -> int:
+    """The base of spec 4.2: the temporary limit if one is in force, else the credit limit."""
+    return limit.base_minor if limit.temporary_minor is None else limit.temporary_minor

@@ -1,0 +1,94 @@
+"""Money and percentages in exact integers (spec 1.1, 1.2). No floating point.
+
+An amount is an `int` in the minor unit of its currency; how many decimals a currency has comes from outside, since
+the core keeps no table of the world. Decimal text is turned into a `Ratio` of integers once, and cached.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+DECIMAL_TEXT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+RATIO_PLACES = 2
+"""Decimals of published percentages (interface section 4)."""
+
+
+class Ratio(NamedTuple):
+    """The exact value `numerator / 10**places` of a decimal text."""
+
+    numerator: int
+    places: int
+
+
+@lru_cache(maxsize=65_536)
+def ratio(text: str) -> Ratio:
+    """The exact value of plain decimal text such as "-12.50"; ValueError for anything else."""
+    if DECIMAL_TEXT.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not a decimal number such as 12.50")
+    whole, _, fraction = text.partition(".")
+    return Ratio(int(whole + fraction), len(fraction))
+
+
+def is_decimal(text: str) -> bool:
+    """Whether the text is a plain decimal number that `ratio` takes."""
+    return DECIMAL_TEXT.fullmatch(text) is not None
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """The quotient rounded half to even; the denominator is positive."""
+    quotient, rest = divmod(numerator, denominator)
+    twice = rest * 2
+    if twice > denominator or (twice == denominator and quotient & 1):
+        return quotient + 1
+    return quotient
+
+
+def convert(amount_minor: int, decimals_from: int, decimals_to: int, rate: str) -> int:
+    """The amount at a rate (units of the target for one of the source), rounded half to even (spec 1.2).
+
+    >>> convert(2005, 2, 2, "0.5"), convert(1001, 0, 2, "0.005")
+    (1002, 500)
+    """
+    exact = ratio(rate)
+    return divide_half_even(amount_minor * exact.numerator * 10**decimals_to, 10 ** (decimals_from + exact.places))
+
+
+def minor(text: str, decimals: int) -> int | None:
+    """The minor units of decimal text; None when it is no plain decimal or has more decimals than the currency."""
+    if DECIMAL_TEXT.fullmatch(text) is None:
+        return None
+    exact = ratio(text)
+    if exact.places > decimals:
+        return None
+    return exact.numerator * int(10 ** (decimals - exact.places))
+
+
+def text(amount_minor: int, decimals: int) -> str:
+    """The amount as decimal text with all decimals of its currency: `text(100050, 2)` is "1000.50"."""
+    if decimals == 0:
+        return str(amount_minor)
+    digits = str(abs(amount_minor)).rjust(decimals + 1, "0")
+    sign = "-" if amount_minor < 0 else ""
+    return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
+
+
+def percent_of(part_minor: int, whole_minor: int) -> str:
+    """The part as a percentage of a positive whole, rounded half to even to two places."""
+    return text(divide_half_even(part_minor * 100 * 10**RATIO_PLACES, whole_minor), RATIO_PLACES)
+
+
+def share(percent: str, whole_minor: int) -> Ratio:
+    """`percent` % of an amount, exactly, in minor units."""
+    exact = ratio(percent)
+    return Ratio(exact.numerator * whole_minor, exact.places + 2)
+
+
+def share_text(exact: Ratio, decimals: int) -> str:
+    """A share as decimal text with at least the currency's decimals and no zeros beyond them."""
+    written = text(exact.numerator, exact.places + decimals)
+    while exact.places and written.endswith("0"):
+        written = written[:-1]
+        exact = Ratio(exact.numerator, exact.places - 1)
+    return written.removesuffix(".")

@@ -1,0 +1,170 @@
+"""One step: an event and the rows of a partition in, rows to write and records to publish out.
+
+The only entrance to the core. The same view, event and position always give the same result; nothing else is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+
+import msgspec
+from msgspec.structs import replace as changed
+
+from credit_stream.core import commands, customers, events, invoices, journals, orders, payments, reference
+from credit_stream.core import reasons as codes
+from credit_stream.core.accounts import Ledger, Ledgers
+from credit_stream.core.days import advance, remember_event
+from credit_stream.core.evaluation import evaluate
+from credit_stream.core.events import Event
+from credit_stream.core.outputs import InputPosition
+from credit_stream.core.rows import PARTITION, SEEN, Partition, Seen
+from credit_stream.core.settings import compiled
+from credit_stream.core.topics import DECISIONS, INVOICES, PAYMENTS
+from credit_stream.core.view import Publication, Refusal, StepResult, View
+from credit_stream.core.work import Work
+
+HASH_BYTES = 16
+NEW_PARTITION = Partition()
+
+OF_CUSTOMER: dict[type[Event], Callable[..., Refusal | None]] = {
+    events.OrderPlaced: orders.order_placed,
+    events.OrderChanged: orders.order_changed,
+    events.OrderCheckpointReached: orders.order_checkpoint_reached,
+    events.OrderDelivered: orders.order_delivered,
+    events.OrderCancelled: orders.order_cancelled,
+    events.OrderClosed: orders.order_closed,
+    events.OrderReopened: orders.order_reopened,
+    events.CheckOrder: orders.check_order,
+    events.InvoicePosted: invoices.invoice_posted,
+    events.InvoiceVoided: invoices.invoice_voided,
+    events.InvoiceDisputed: invoices.invoice_disputed,
+    events.CreditNotePosted: payments.credit_note_posted,
+    events.PaymentReceived: payments.payment_received,
+    events.PaymentApplied: payments.payment_applied,
+    events.PaymentReversed: payments.payment_reversed,
+    events.CustomerUpdated: customers.customer_updated,
+    events.PolicyUpdated: customers.policy_updated,
+    events.PolicyRemoved: customers.policy_removed,
+    events.ReleaseOrder: commands.release_order,
+    events.RejectOrder: commands.reject_order,
+    events.ExcludeOrder: commands.exclude_order,
+    events.ReviewOrder: commands.review_order,
+    events.JournalLinePosted: journals.journal_line_posted,
+}
+"""What is about one customer: (work, ledger of the customer, event)."""
+
+OF_JOURNAL: dict[type[Event], Callable[..., Refusal | None]] = {
+    events.CreateLimitJournal: journals.create_limit_journal,
+    events.AddJournalLines: journals.add_journal_lines,
+    events.RemoveJournalLines: journals.remove_journal_lines,
+    events.PostLimitJournal: journals.post_limit_journal,
+}
+"""What is about one journal: (work, event)."""
+
+OF_MANY: dict[type[Event], Callable[..., Refusal | None]] = {
+    events.SettingsPublished: reference.settings_published,
+    events.ExchangeRatePublished: reference.rate_published,
+    events.EvaluateHolds: commands.evaluate_holds,
+    events.ForceHold: commands.force_holds,
+}
+"""What is about many customers of the partition: (work, event, ledgers)."""
+
+
+def step(view: View, event: Event, position: InputPosition) -> StepResult:
+    """Takes one event.
+
+    A refused event leaves no trace but the refusal, of which the engine makes a dead letter; a repeated one publishes
+    its decisions again and changes nothing (spec 2).
+    """
+    if isinstance(event, events.ClockTicked):
+        return _tick(view, event, position)
+    content_hash = hash_of(event)
+    seen = view.get(SEEN, "", event.event_id)
+    if seen is not None:
+        return _again(seen, content_hash, event)
+    work = _begin(view, event, position)
+    ledgers = Ledgers(work)
+    advance(work, event.occurred_at, ledgers)
+    _note_position(work)
+    refusal = _handle(work, ledgers, event)
+    if refusal is not None:
+        return StepResult({}, [], refusal)
+    _finish(work, ledgers)
+    work.put(SEEN, "", event.event_id, Seen(content_hash, tuple(work.decisions)))
+    remember_event(work, event.event_id)
+    return StepResult(work.writes, work.publications, work.refusal)
+
+
+def hash_of(event: Event) -> bytes:
+    """A hash of every field and the type: what "the same content" means (spec 2)."""
+    content = blake2b(type(event).__name__.encode(), digest_size=HASH_BYTES)
+    content.update(msgspec.msgpack.encode(event))
+    return content.digest()
+
+
+def _again(seen: Seen, content_hash: bytes, event: Event) -> StepResult:
+    if seen.content_hash != content_hash:
+        message = f"The event id {event.event_id} was used for other content before: send this event under a new id."
+        return StepResult({}, [], Refusal(codes.EVENT_ID_REUSED, message))
+    return StepResult({}, [Publication(DECISIONS, one.order_id, one) for one in seen.decisions], None)
+
+
+def _begin(view: View, event: Event, position: InputPosition) -> Work:
+    partition = view.get(PARTITION, "", "") or NEW_PARTITION
+    return Work(view, event, position, partition, compiled(partition.settings_document))
+
+
+def _tick(view: View, event: events.ClockTicked, position: InputPosition) -> StepResult:
+    work = _begin(view, event, position)
+    if event.instant <= work.partition.now:
+        return StepResult({}, [], None)
+    ledgers = Ledgers(work)
+    advance(work, event.instant, ledgers)
+    _finish(work, ledgers)
+    return StepResult(work.writes, work.publications, None)
+
+
+def _note_position(work: Work) -> None:
+    """Keeps as of which invoices and payments decisions are made (spec 11), and how old those are (spec 5.6)."""
+    topic, offset, partition = work.position.topic, work.position.offset, work.partition
+    if topic not in (INVOICES, PAYMENTS):
+        return
+    newest = max(partition.newest_receivable_at, work.event.occurred_at)
+    if topic == INVOICES:
+        work.partition = changed(partition, newest_receivable_at=newest, invoices_offset=offset)
+    else:
+        work.partition = changed(partition, newest_receivable_at=newest, payments_offset=offset)
+    work.count_as_of()
+
+
+def _handle(work: Work, ledgers: Ledgers, event: Event) -> Refusal | None:
+    kind = type(event)
+    handle = OF_CUSTOMER.get(kind)
+    if handle is not None:
+        return handle(work, ledgers.open(_customer_of(event)), event)
+    if isinstance(event, events.ForceHold | events.EvaluateHolds) and (refusal := commands.forbidden(work, event)):
+        return refusal
+    if isinstance(event, events.ForceHold) and event.customer_id is not None:
+        return commands.force_hold(work, ledgers.open(event.customer_id), event)
+    if kind in OF_JOURNAL:
+        return OF_JOURNAL[kind](work, event)
+    if kind in OF_MANY:
+        return OF_MANY[kind](work, event, ledgers)
+    return Refusal(codes.INVALID, f"This version does not carry out {kind.__name__}: nothing was done.")
+
+
+def _customer_of(event: Event) -> str:
+    customer_id: str = getattr(event, "customer_id")  # noqa: B009 - every event of OF_CUSTOMER has one
+    return customer_id
+
+
+def _finish(work: Work, ledgers: Ledgers) -> None:
+    """Offers freed credit to held orders, publishes the exposures that changed, writes accounts and clock."""
+    if work.parameters.evaluate_on == "event":
+        for customer_id in list(work.freed):
+            ledger: Ledger = ledgers.open(customer_id)
+            if ledger.holds:
+                evaluate(work, ledger)
+    ledgers.close()
+    work.put(PARTITION, "", "", work.partition)

@@ -1,0 +1,113 @@
+"""A step under way: reads through to the view, collects writes and publications, keeps the accounts it opened.
+
+Every handler of an event gets a `Work`. Nothing leaves it before the step has ended: a refusal throws it away whole.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+from msgspec import Struct
+
+from credit_stream.core import rows
+from credit_stream.core.calendar import Day, iso
+from credit_stream.core.events import Event
+from credit_stream.core.outputs import AsOf, CreditDecision, InputPosition, OutputRecord
+from credit_stream.core.settings import Parameters, Settings
+from credit_stream.core.topics import DECISIONS, TOPIC_OF_OUTPUT
+from credit_stream.core.view import Key, Publication, Refusal, Table, View
+
+R = TypeVar("R", bound=Struct)
+
+
+class Work:
+    """The state of one step. `partition` and `settings` are as they are in force for the event."""
+
+    __slots__ = (
+        "as_of", "currencies", "decisions", "event", "freed", "parameters", "partition", "position",
+        "publications", "refusal", "settings", "view", "writes",
+    )  # fmt: skip
+
+    def __init__(
+        self, view: View, event: Event, position: InputPosition, partition: rows.Partition, settings: Settings
+    ) -> None:
+        self.view = view
+        self.currencies = view.currencies
+        self.event = event
+        self.position = position
+        self.partition = partition
+        self.settings = settings
+        self.parameters: Parameters = settings.parameters
+        self.count_as_of()
+        self.writes: dict[Key, Struct | None] = {}
+        self.publications: list[Publication] = []
+        self.decisions: list[CreditDecision] = []
+        self.freed: dict[str, None] = {}
+        self.refusal: Refusal | None = None
+
+    def count_as_of(self) -> None:
+        """Takes over from the partition as of which offsets invoices and payments are counted."""
+        self.as_of = AsOf(invoices=self.partition.invoices_offset, payments=self.partition.payments_offset)
+
+    @property
+    def today(self) -> Day:
+        """The business date."""
+        return self.partition.business_date
+
+    def get(self, table: Table[R], parent: str, row_id: str) -> R | None:
+        """The row as this step left it so far."""
+        key = cast(Key, (table, parent, row_id))
+        if key in self.writes:
+            return cast("R | None", self.writes[key])
+        return self.view.get(table, parent, row_id)
+
+    def put(self, table: Table[R], parent: str, row_id: str, row: R) -> None:
+        """Writes a row."""
+        self.writes[cast(Key, (table, parent, row_id))] = row
+
+    def drop(self, table: Table[R], parent: str, row_id: str) -> None:
+        """Deletes a row, if there is one."""
+        self.writes[cast(Key, (table, parent, row_id))] = None
+
+    def ids(self, table: Table[R], parent: str) -> list[str]:
+        """The ids under the parent as this step left them so far, in code-point order."""
+        listed = set(self.view.ids(table, parent))
+        for (written, under, row_id), row in self.writes.items():
+            if written is table and under == parent:
+                if row is None:
+                    listed.discard(row_id)
+                else:
+                    listed.add(row_id)
+        return sorted(listed)
+
+    def publish(self, key: str, record: OutputRecord) -> None:
+        """Publishes a record on its topic."""
+        self.publications.append(Publication(TOPIC_OF_OUTPUT[type(record)], key, record))
+
+    def retract(self, topic: str, key: str) -> None:
+        """Publishes a tombstone."""
+        self.publications.append(Publication(topic, key, None))
+
+    def decide(self, decision: CreditDecision) -> None:
+        """Publishes a decision and keeps it, so that a repeat of the event gives it again."""
+        self.decisions.append(decision)
+        self.publications.append(Publication(DECISIONS, decision.order_id, decision))
+
+    def decision_id(self, order_id: str) -> str:
+        """The id of the next decision on the order: derived from the event, so that a repeat has the same."""
+        made = sum(1 for decision in self.decisions if decision.order_id == order_id)
+        suffix = f"/{made + 1}" if made else ""
+        return f"{self.position.event_id}/{order_id}{suffix}"
+
+    def free(self, customer_id: str) -> None:
+        """Says that something may have freed held orders of the customer (spec 7.4)."""
+        self.freed[customer_id] = None
+
+    def put_on_agenda(self, day: Day, customer_id: str) -> None:
+        """Has the customer looked at when the business date reaches the day (spec 10.2); past days need no look."""
+        if day <= self.today:
+            return
+        text = iso(day)
+        if self.get(rows.AGENDA, text, customer_id) is None:
+            self.put(rows.AGENDA_DAYS, "", text, rows.MARK)
+            self.put(rows.AGENDA, text, customer_id, rows.MARK)
