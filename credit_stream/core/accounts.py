@@ -83,6 +83,8 @@ class Ledger:
 
     def to_credit(self, amount_minor: int, currency: str, rate: str) -> int:
         """An amount of a document in the credit currency, at the document's rate."""
+        if currency == self.currency:
+            return amount_minor
         return converted(self.work, amount_minor, currency, self.currency, rate)
 
     # --- invoices, by due date ---------------------------------------------------------------------------------
@@ -128,7 +130,7 @@ class Ledger:
         whole = self.to_credit(order.amount_minor, order.currency, order.rate)
         invoiced = whole if order.invoiced_minor >= order.amount_minor else order.invoiced_credit_minor
         left = max(0, whole - invoiced)
-        delivered = 0 if order.delivered == "0" else min(left, max(0, self._delivered(order, whole) - invoiced))
+        delivered = min(left, max(0, self._delivered(order, whole) - invoiced)) if order.delivered_minor else 0
         open_minor = 0 if order.lifecycle == "closed" else left - delivered
         if order.secured_minor:
             secured = self.to_credit(order.secured_minor, order.currency, order.rate)
@@ -137,27 +139,30 @@ class Ledger:
         return 0 if self.is_beyond_horizon(order) else open_minor, delivered
 
     def _delivered(self, order: Order, whole_minor: int) -> int:
-        delivered = money.minor(order.delivered, self.work.currencies[order.currency]) or 0
-        if delivered >= order.amount_minor:
+        if order.delivered_minor >= order.amount_minor:
             return whole_minor
-        return self.to_credit(delivered, order.currency, order.rate or SAME_CURRENCY)
+        return self.to_credit(order.delivered_minor, order.currency, order.rate or SAME_CURRENCY)
 
     def is_beyond_horizon(self, order: Order) -> bool:
         """Whether the order ships after the credit horizon and so does not count yet (spec 3.6)."""
         horizon = self.work.parameters.credit_horizon_days
         return horizon >= 0 and order.ships_on is not None and order.ships_on > self.work.today + horizon
 
-    def count(self, order: Order, counted_as: Order | None) -> Order:
-        """Puts the order into the totals in place of what it was `counted_as`, and writes it."""
+    def count(self, order: Order, counted_as: Order | None, parts: tuple[int, int] | None = None) -> Order:
+        """Puts the order into the totals in place of what it was `counted_as`, and writes it.
+
+        `parts` is what counts of it, where the caller knows it already.
+        """
         if counted_as is not None:
             self._add(counted_as, -1)
-        open_minor, delivered_minor = self.parts_of(order)
+        open_minor, delivered_minor = parts or self.parts_of(order)
         if order.standing == "rejected":
             open_minor = 0
         if open_minor != order.counted_open_minor or delivered_minor != order.counted_delivered_minor:
             order = changed(order, counted_open_minor=open_minor, counted_delivered_minor=delivered_minor)
         self._add(order, 1)
-        self._watch_horizon(order)
+        if self.work.parameters.credit_horizon_days >= 0:
+            self._watch_horizon(order)
         self.work.put(ORDERS, self.customer_id, order.order_id, order)
         return order
 
@@ -169,8 +174,6 @@ class Ledger:
         self.delivered_minor += sign * order.counted_delivered_minor
 
     def _watch_horizon(self, order: Order) -> None:
-        if self.work.parameters.credit_horizon_days < 0:
-            return
         if self.is_beyond_horizon(order) and order.lifecycle == "open" and order.ships_on is not None:
             self.work.put(BEYOND_HORIZON, self.customer_id, order.order_id, MARK)
             self.work.put_on_agenda(order.ships_on - self.work.parameters.credit_horizon_days, self.customer_id)

@@ -149,7 +149,7 @@ def conclude(
         put_on_list(work, ledger, order, found, checkpoint, forced_reason=forced_reason, actor=actor)
     elif ledger.holds:
         take_off_list(work, ledger, order.order_id)
-    return ledger.count(order, counted_as)
+    return ledger.count(order, counted_as, (found.facts.open_minor, found.facts.delivered_minor))
 
 
 def _release_after(
@@ -177,4 +177,5 @@ def answer(
     found = Judgement(Facts(work, ledger, in_place_of(order, counted_as), checkpoint), (), ())
     decision = decision_of(work, found, order.standing, reasons, cause)
     work.decide(decision)
-    return ledger.count(changed(order, last_decision_id=decision.decision_id, last_reasons=reasons), counted_as)
+    answered = changed(order, last_decision_id=decision.decision_id, last_reasons=reasons)
+    return ledger.count(answered, counted_as, (found.facts.open_minor, found.facts.delivered_minor))

@@ -55,8 +55,8 @@ def _unacceptable(event: CustomerUpdated, profile: CustomerUpdated | None) -> Re
     if profile is not None and profile.credit_currency != event.credit_currency:
         return Refusal(
             codes.INVALID,
-            f"The credit currency of {event.customer_id} is {profile.credit_currency} and stays so, since its documents "
-            f"are counted in it: send the update with that currency.",
+            f"The credit currency of {event.customer_id} is {profile.credit_currency} and stays so, since its "
+            f"documents are counted in it: send the update with that currency.",
         )
     return None
 

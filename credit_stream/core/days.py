@@ -23,6 +23,8 @@ def advance(work: Work, instant: Instant, ledgers: Ledgers) -> None:
         work.partition = changed(work.partition, now=instant)
         return
     work.partition = changed(work.partition, now=instant, business_date=date)
+    work.today = date
+    work.put(SEEN_DAYS, "", iso(date), MARK)
     for text in work.ids(AGENDA_DAYS, ""):
         if day_from_iso(text) > date:
             break
@@ -80,10 +82,7 @@ def _expire_limits(work: Work, ledger: Ledger, last_day: Day) -> None:
 
 def remember_event(work: Work, event_id: str) -> None:
     """Notes under the business date that an event was taken, so that it can be forgotten after the retention."""
-    today = iso(work.today)
-    if work.get(SEEN_DAYS, "", today) is None:
-        work.put(SEEN_DAYS, "", today, MARK)
-    work.put(SEEN_ON, today, event_id, MARK)
+    work.put(SEEN_ON, iso(work.today), event_id, MARK)
 
 
 def _forget_events(work: Work) -> None:

@@ -25,8 +25,9 @@ LEVELS = {"customer": 0, "group": 1, "all": 2}
 class Judgement(NamedTuple):
     """What a check found.
 
-    `holding` are the reasons that hold the order, in order; `reason_of_outcome` is what each outcome speaks for; `noted` reasons stand in a release that would otherwise
-    have none; `releasing` releases the order at once (excluded, or an exclusion with release order).
+    `holding` are the reasons that hold the order, in order; `reason_of_outcome` is what each outcome speaks for;
+    `noted` reasons stand in a release that would otherwise have none; `releasing` releases the order at once
+    (excluded, or an exclusion with release order).
     """
 
     facts: Facts
@@ -88,23 +89,18 @@ def _is_stale(work: Work) -> bool:
 
 
 def _speaks(rule: Rule, facts: Facts) -> bool:
-    """Whether the rule is about this order: scope, risk group and checkpoints (spec 5.3), and parameters."""
-    if rule.checkpoints and facts.checkpoint not in rule.checkpoints:
-        return False
+    """Whether the rule is about this order: its scope, its risk group, and that a limit is not for returns."""
     if rule.scope == "group" and rule.account != facts.credit_management_group:
         return False
     if rule.scope == "customer" and rule.account != facts.order.customer_id:
         return False
     if rule.risk_group and rule.risk_group != facts.risk_group:
         return False
-    if RULE_OF_TYPE[rule.type].limit and not facts.is_counted:
-        return False
-    parameters = facts.work.parameters
-    return rule.type != "credit_limit_used" or (parameters.check_credit_limit and parameters.exposure_scope != "none")
+    return facts.is_counted or not RULE_OF_TYPE[rule.type].limit
 
 
 class Seen:
-    """What the rules have seen so far: the reasons that hold, and the lines of the decision with what they speak for."""
+    """What the rules saw so far: the reasons that hold, and the decision's lines with what each speaks for."""
 
     __slots__ = ("held", "outcomes", "reasons")
 
@@ -120,8 +116,8 @@ class Seen:
 
 
 def _look_at_rules(work: Work, facts: Facts, seen: Seen) -> None:
-    excuses = _look_at_exclusions(work, facts, seen) if work.settings.exclusions else []
-    for rule in work.settings.blocking:
+    excuses = _look_at_exclusions(work, facts, seen) if work.settings.exclusions_at[facts.checkpoint] else []
+    for rule in work.settings.blocking_at[facts.checkpoint]:
         if not _speaks(rule, facts):
             continue
         try:
@@ -158,7 +154,7 @@ def _outcome(rule: Rule, seen: Observation, cancelled_by: str | None = None) -> 
 
 def _releasing_exclusion(work: Work, facts: Facts) -> RuleOutcome | None:
     """The first true exclusion with release order: nothing else is looked at."""
-    for rule in work.settings.exclusions:
+    for rule in work.settings.exclusions_at[facts.checkpoint]:
         if not rule.release_order or not _speaks(rule, facts):
             continue
         try:
@@ -174,7 +170,7 @@ def _releasing_exclusion(work: Work, facts: Facts) -> RuleOutcome | None:
 def _look_at_exclusions(work: Work, facts: Facts, seen: Seen) -> list[tuple[Rule, str]]:
     """The exclusions that are true, each with the reason that it excuses."""
     found: list[tuple[Rule, str]] = []
-    for rule in work.settings.exclusions:
+    for rule in work.settings.exclusions_at[facts.checkpoint]:
         if not _speaks(rule, facts):
             continue
         try:
@@ -206,15 +202,19 @@ def _rank_reasons(work: Work, facts: Facts) -> set[str]:
     held: set[str] = set()
     if profile is None:
         return held
-    ranks = settings.ranks_of_terms
-    if work.parameters.check_payment_terms_rank and ranks:
-        if ranks.get(order.payment_terms or "", 0) > ranks.get(profile.payment_terms or "", 0):
-            held.add(codes.PAYMENT_TERMS_INCREASED)
-    ranks = settings.ranks_of_discounts
-    if work.parameters.check_settlement_discount_rank and ranks:
-        if ranks.get(order.settlement_discount or "", 0) > ranks.get(profile.settlement_discount or "", 0):
-            held.add(codes.SETTLEMENT_DISCOUNT_INCREASED)
+    terms, discounts = settings.ranks_of_terms, settings.ranks_of_discounts
+    if work.parameters.check_payment_terms_rank and _outranks(terms, order.payment_terms, profile.payment_terms):
+        held.add(codes.PAYMENT_TERMS_INCREASED)
+    if work.parameters.check_settlement_discount_rank and _outranks(
+        discounts, order.settlement_discount, profile.settlement_discount
+    ):
+        held.add(codes.SETTLEMENT_DISCOUNT_INCREASED)
     return held
+
+
+def _outranks(ranks: dict[str, int], ordered: str | None, usual: str | None) -> bool:
+    """Whether what the order has ranks higher than what the customer usually has; without a rank: 0."""
+    return bool(ranks) and ranks.get(ordered or "", 0) > ranks.get(usual or "", 0)
 
 
 # --- the decision -----------------------------------------------------------------------------------------------

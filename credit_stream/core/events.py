@@ -26,7 +26,7 @@ Rounding = Literal["up", "down"]
 CHECKPOINTS: tuple[Checkpoint, ...] = ("order_entry", "confirmation", "picking_list", "packing_slip", "invoice")
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """The head that every input has (interface section 2)."""
 
     event_id: str
@@ -39,7 +39,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
 # --- credit.orders ----------------------------------------------------------------------------------------------
 
 
-class OrderPlaced(Event, frozen=True, kw_only=True):
+class OrderPlaced(Event, frozen=True, kw_only=True, gc=False):
     """A new order. `amount_minor` and `secured_amount_minor` are in `currency`; a negative amount is a return."""
 
     order_id: str
@@ -56,11 +56,11 @@ class OrderPlaced(Event, frozen=True, kw_only=True):
     excluded: bool = False
 
 
-class OrderChanged(OrderPlaced, frozen=True, kw_only=True):
+class OrderChanged(OrderPlaced, frozen=True, kw_only=True, gc=False):
     """The whole new state of an order (spec 5.7)."""
 
 
-class OrderCheckpointReached(Event, frozen=True, kw_only=True):
+class OrderCheckpointReached(Event, frozen=True, kw_only=True, gc=False):
     """The order came to a step of the order process, or tries it out (`pro_forma`, spec 6)."""
 
     order_id: str
@@ -69,7 +69,7 @@ class OrderCheckpointReached(Event, frozen=True, kw_only=True):
     pro_forma: bool = False
 
 
-class OrderDelivered(Event, frozen=True, kw_only=True):
+class OrderDelivered(Event, frozen=True, kw_only=True, gc=False):
     """The value delivered so far: cumulative decimal text in the order's currency."""
 
     order_id: str
@@ -77,21 +77,21 @@ class OrderDelivered(Event, frozen=True, kw_only=True):
     delivered_amount: str
 
 
-class OrderCancelled(Event, frozen=True, kw_only=True):
+class OrderCancelled(Event, frozen=True, kw_only=True, gc=False):
     """The order will never be delivered; its open part is 0 (spec 3.2)."""
 
     order_id: str
     customer_id: str
 
 
-class OrderClosed(Event, frozen=True, kw_only=True):
+class OrderClosed(Event, frozen=True, kw_only=True, gc=False):
     """Short close: what is neither delivered nor invoiced never will be (spec 3.2)."""
 
     order_id: str
     customer_id: str
 
 
-class OrderReopened(Event, frozen=True, kw_only=True):
+class OrderReopened(Event, frozen=True, kw_only=True, gc=False):
     """A closed order is open again; it is checked (spec 5.7)."""
 
     order_id: str
@@ -101,14 +101,14 @@ class OrderReopened(Event, frozen=True, kw_only=True):
 # --- credit.invoices --------------------------------------------------------------------------------------------
 
 
-class Instalment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Instalment(Struct, frozen=True, kw_only=True, gc=False):
     """One part of an invoice, in its currency, with a due date of its own."""
 
     due_date: Day
     amount_minor: int
 
 
-class InvoicePosted(Event, frozen=True, kw_only=True):
+class InvoicePosted(Event, frozen=True, kw_only=True, gc=False):
     """An invoice, with or without an order; instalments, if given, add up to the amount."""
 
     invoice_id: str
@@ -122,7 +122,7 @@ class InvoicePosted(Event, frozen=True, kw_only=True):
     payment_terms: str | None = None
 
 
-class CreditNotePosted(Event, frozen=True, kw_only=True):
+class CreditNotePosted(Event, frozen=True, kw_only=True, gc=False):
     """A credit note on an invoice, or without one: unapplied credit."""
 
     credit_note_id: str
@@ -133,14 +133,14 @@ class CreditNotePosted(Event, frozen=True, kw_only=True):
     credit_note_date: Day
 
 
-class InvoiceVoided(Event, frozen=True, kw_only=True):
+class InvoiceVoided(Event, frozen=True, kw_only=True, gc=False):
     """The invoice never was; what had settled it becomes unapplied credit (spec 15, section 3)."""
 
     invoice_id: str
     customer_id: str
 
 
-class InvoiceDisputed(Event, frozen=True, kw_only=True):
+class InvoiceDisputed(Event, frozen=True, kw_only=True, gc=False):
     """A dispute begins or ends. A disputed invoice still counts (spec 3)."""
 
     invoice_id: str
@@ -151,7 +151,7 @@ class InvoiceDisputed(Event, frozen=True, kw_only=True):
 # --- credit.payments --------------------------------------------------------------------------------------------
 
 
-class Settlement(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Settlement(Struct, frozen=True, kw_only=True, gc=False):
     """What a payment settles of one invoice. Decimal text in the currency of that invoice."""
 
     invoice_id: str
@@ -159,7 +159,7 @@ class Settlement(Struct, frozen=True, kw_only=True, omit_defaults=True):
     discount: str = "0"
 
 
-class PaymentReceived(Event, frozen=True, kw_only=True):
+class PaymentReceived(Event, frozen=True, kw_only=True, gc=False):
     """Money came in; what the settlements leave of it stays unapplied."""
 
     payment_id: str
@@ -170,7 +170,7 @@ class PaymentReceived(Event, frozen=True, kw_only=True):
     settlements: tuple[Settlement, ...] = ()
 
 
-class PaymentApplied(Event, frozen=True, kw_only=True):
+class PaymentApplied(Event, frozen=True, kw_only=True, gc=False):
     """Unapplied cash of a payment settles invoices later."""
 
     payment_id: str
@@ -179,7 +179,7 @@ class PaymentApplied(Event, frozen=True, kw_only=True):
     settlements: tuple[Settlement, ...]
 
 
-class PaymentReversed(Event, frozen=True, kw_only=True):
+class PaymentReversed(Event, frozen=True, kw_only=True, gc=False):
     """The payment was returned or bounced: all that it settled is open again."""
 
     payment_id: str
@@ -191,7 +191,7 @@ class PaymentReversed(Event, frozen=True, kw_only=True):
 # --- credit.customers -------------------------------------------------------------------------------------------
 
 
-class CustomerUpdated(Event, frozen=True, kw_only=True):
+class CustomerUpdated(Event, frozen=True, kw_only=True, gc=False):
     """All credit attributes of a customer (spec 4.1). Money is in `credit_currency`.
 
     `credit_limit_minor` and `credit_limit_expires_on`: None is unchanged; for a new customer 0 and blank.
@@ -225,7 +225,7 @@ class CustomerUpdated(Event, frozen=True, kw_only=True):
     notes: str | None = None
 
 
-class PolicyUpdated(Event, frozen=True, kw_only=True):
+class PolicyUpdated(Event, frozen=True, kw_only=True, gc=False):
     """An insurance or a guarantee (spec 4.2). `update_percentage` is decimal text from 0 to 100."""
 
     policy_id: str
@@ -242,7 +242,7 @@ class PolicyUpdated(Event, frozen=True, kw_only=True):
     notes: str | None = None
 
 
-class PolicyRemoved(Event, frozen=True, kw_only=True):
+class PolicyRemoved(Event, frozen=True, kw_only=True, gc=False):
     """The policy no longer counts."""
 
     policy_id: str
@@ -252,7 +252,7 @@ class PolicyRemoved(Event, frozen=True, kw_only=True):
 # --- credit.groups ----------------------------------------------------------------------------------------------
 
 
-class CreditGroupUpdated(Event, frozen=True, kw_only=True):
+class CreditGroupUpdated(Event, frozen=True, kw_only=True, gc=False):
     """A customer credit group with its shared limit, in `credit_currency`."""
 
     group_id: str
@@ -262,7 +262,7 @@ class CreditGroupUpdated(Event, frozen=True, kw_only=True):
     credit_limit_expires_on: Day
 
 
-class CreditGroupClosed(Event, frozen=True, kw_only=True):
+class CreditGroupClosed(Event, frozen=True, kw_only=True, gc=False):
     """The group is no more; its members are in no group."""
 
     group_id: str
@@ -271,14 +271,14 @@ class CreditGroupClosed(Event, frozen=True, kw_only=True):
 # --- credit.commands --------------------------------------------------------------------------------------------
 
 
-class Selection(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Selection(Struct, frozen=True, kw_only=True, gc=False):
     """The customers that a command is for; an empty one means all."""
 
     customer_ids: tuple[str, ...] = ()
     credit_management_group: str | None = None
 
 
-class ReleaseOrder(Event, frozen=True, kw_only=True):
+class ReleaseOrder(Event, frozen=True, kw_only=True, gc=False):
     """A person releases a held order (spec 7.2). `tolerance_percent` is decimal text."""
 
     order_id: str
@@ -290,7 +290,7 @@ class ReleaseOrder(Event, frozen=True, kw_only=True):
     tolerance_percent: str | None = None
 
 
-class RejectOrder(Event, frozen=True, kw_only=True):
+class RejectOrder(Event, frozen=True, kw_only=True, gc=False):
     """A person rejects a held order; its credit is freed (spec 7.3)."""
 
     order_id: str
@@ -298,7 +298,7 @@ class RejectOrder(Event, frozen=True, kw_only=True):
     reason: str
 
 
-class ForceHold(Event, frozen=True, kw_only=True):
+class ForceHold(Event, frozen=True, kw_only=True, gc=False):
     """A person puts one order, or all open orders of the chosen customers, on hold (spec 7.5)."""
 
     customer_id: str | None = None
@@ -307,7 +307,7 @@ class ForceHold(Event, frozen=True, kw_only=True):
     reason: str
 
 
-class ExcludeOrder(Event, frozen=True, kw_only=True):
+class ExcludeOrder(Event, frozen=True, kw_only=True, gc=False):
     """Credit management no longer looks at the order (spec 7.7)."""
 
     order_id: str
@@ -315,7 +315,7 @@ class ExcludeOrder(Event, frozen=True, kw_only=True):
     reason: str
 
 
-class ReviewOrder(Event, frozen=True, kw_only=True):
+class ReviewOrder(Event, frozen=True, kw_only=True, gc=False):
     """What the people working the hold list write on an entry; changes nothing else."""
 
     order_id: str
@@ -325,7 +325,7 @@ class ReviewOrder(Event, frozen=True, kw_only=True):
     note: str | None = None
 
 
-class EvaluateHolds(Event, frozen=True, kw_only=True):
+class EvaluateHolds(Event, frozen=True, kw_only=True, gc=False):
     """Run the rules again on held orders: chosen ones, one customer's, a selection's, or all (spec 7.4)."""
 
     customer_id: str | None = None
@@ -333,7 +333,7 @@ class EvaluateHolds(Event, frozen=True, kw_only=True):
     selection: Selection | None = None
 
 
-class SubmitForApproval(Event, frozen=True, kw_only=True):
+class SubmitForApproval(Event, frozen=True, kw_only=True, gc=False):
     """Starts an approval of `order:ID`, `journal:ID` or `journal:ID:LINE`."""
 
     subject: str
@@ -341,19 +341,19 @@ class SubmitForApproval(Event, frozen=True, kw_only=True):
     comment: str | None = None
 
 
-class Approve(SubmitForApproval, frozen=True, kw_only=True):
+class Approve(SubmitForApproval, frozen=True, kw_only=True, gc=False):
     """One person's approval."""
 
 
-class Decline(SubmitForApproval, frozen=True, kw_only=True):
+class Decline(SubmitForApproval, frozen=True, kw_only=True, gc=False):
     """One person's refusal."""
 
 
-class Recall(SubmitForApproval, frozen=True, kw_only=True):
+class Recall(SubmitForApproval, frozen=True, kw_only=True, gc=False):
     """Who submitted takes it back."""
 
 
-class JournalLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class JournalLine(Struct, frozen=True, kw_only=True, gc=False):
     """A new limit for a customer or a credit group, never both (spec 8.2)."""
 
     customer_id: str | None = None
@@ -366,7 +366,7 @@ class JournalLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
 
 
-class CreateLimitJournal(Event, frozen=True, kw_only=True):
+class CreateLimitJournal(Event, frozen=True, kw_only=True, gc=False):
     """A new credit limit adjustment journal; without an id it gets the next number."""
 
     journal_id: str | None = None
@@ -375,21 +375,21 @@ class CreateLimitJournal(Event, frozen=True, kw_only=True):
     lines: tuple[JournalLine, ...] = ()
 
 
-class AddJournalLines(Event, frozen=True, kw_only=True):
+class AddJournalLines(Event, frozen=True, kw_only=True, gc=False):
     """More lines for a draft."""
 
     journal_id: str
     lines: tuple[JournalLine, ...]
 
 
-class RemoveJournalLines(Event, frozen=True, kw_only=True):
+class RemoveJournalLines(Event, frozen=True, kw_only=True, gc=False):
     """Takes lines out of a draft; lines are numbered from 1."""
 
     journal_id: str
     line_numbers: tuple[int, ...]
 
 
-class LimitAdjustment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class LimitAdjustment(Struct, frozen=True, kw_only=True, gc=False):
     """How generated lines change a limit. `value` is decimal text: an amount or a percentage."""
 
     kind: ChangeKind
@@ -397,7 +397,7 @@ class LimitAdjustment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: str
 
 
-class GenerateJournalLines(Event, frozen=True, kw_only=True):
+class GenerateJournalLines(Event, frozen=True, kw_only=True, gc=False):
     """Makes lines from existing limits or automatic ones (spec 8.3). `round_to` is decimal text."""
 
     journal_id: str
@@ -415,13 +415,13 @@ class GenerateJournalLines(Event, frozen=True, kw_only=True):
     move_days: int | None = None
 
 
-class PostLimitJournal(Event, frozen=True, kw_only=True):
+class PostLimitJournal(Event, frozen=True, kw_only=True, gc=False):
     """Applies every line of a journal (spec 8.4)."""
 
     journal_id: str
 
 
-class JournalLinePosted(Event, frozen=True, kw_only=True):
+class JournalLinePosted(Event, frozen=True, kw_only=True, gc=False):
     """Internal: a posted journal's line on its way from the journal's partition to the customer's (spec 8.4)."""
 
     journal_id: str
@@ -436,7 +436,7 @@ class JournalLinePosted(Event, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class UpdateRiskScores(Event, frozen=True, kw_only=True):
+class UpdateRiskScores(Event, frozen=True, kw_only=True, gc=False):
     """Calculates risk scores anew (spec 9.3)."""
 
     customer_id: str | None = None
@@ -444,15 +444,15 @@ class UpdateRiskScores(Event, frozen=True, kw_only=True):
     publish_unchanged: bool = False
 
 
-class UpdateBalanceStatistics(UpdateRiskScores, frozen=True, kw_only=True):
+class UpdateBalanceStatistics(UpdateRiskScores, frozen=True, kw_only=True, gc=False):
     """Calculates balance statistics anew (spec 10.3)."""
 
 
-class CheckOrder(OrderPlaced, frozen=True, kw_only=True):
+class CheckOrder(OrderPlaced, frozen=True, kw_only=True, gc=False):
     """A question: would this order be released? Reserves nothing (spec 13.4)."""
 
 
-class ResubmitDeadLetter(Event, frozen=True, kw_only=True):
+class ResubmitDeadLetter(Event, frozen=True, kw_only=True, gc=False):
     """Sends a dead letter in again; `payload` is the mended event as JSON."""
 
     dead_letter_id: str
@@ -462,7 +462,7 @@ class ResubmitDeadLetter(Event, frozen=True, kw_only=True):
 # --- credit.settings, credit.clock ------------------------------------------------------------------------------
 
 
-class SettingsPublished(Event, frozen=True, kw_only=True):
+class SettingsPublished(Event, frozen=True, kw_only=True, gc=False):
     """A whole settings document as JSON text; `version` rises by one."""
 
     version: int
@@ -470,7 +470,7 @@ class SettingsPublished(Event, frozen=True, kw_only=True):
     comment: str | None = None
 
 
-class ExchangeRatePublished(Event, frozen=True, kw_only=True):
+class ExchangeRatePublished(Event, frozen=True, kw_only=True, gc=False):
     """`rate` is decimal text: units of `to_currency` for one `from_currency`."""
 
     rate_type: str = "default"
@@ -480,7 +480,7 @@ class ExchangeRatePublished(Event, frozen=True, kw_only=True):
     rate: str
 
 
-class ClockTicked(Event, frozen=True, kw_only=True):
+class ClockTicked(Event, frozen=True, kw_only=True, gc=False):
     """Moves the clock of a partition to `instant`; it never goes back (spec 10.1)."""
 
     instant: Instant

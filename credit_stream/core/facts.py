@@ -22,11 +22,16 @@ Line = tuple[str, str, str, str]
 
 
 class Facts:
-    """The figures of one check: `before` is the exposure without the order, `open_minor` and `delivered_minor` its parts."""
+    """The figures of one check, in credit currency.
+
+    `before` is the exposure without the order; `open_minor` and `delivered_minor` are what counts of it, together
+    `counted_minor`; `used_after_minor` is both (spec 3.5). `is_counted`: limit reasons may hold it, since it is no
+    return and something of it counts (spec 15, 5.1).
+    """
 
     __slots__ = (
-        "before", "checkpoint", "currency", "days_overdue", "delivered_minor", "ledger", "limit", "open_minor",
-        "order", "work",
+        "before", "checkpoint", "counted_minor", "currency", "days_overdue", "delivered_minor", "is_counted", "ledger",
+        "limit", "open_minor", "order", "used_after_minor", "work",
     )  # fmt: skip
 
     def __init__(self, work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint) -> None:
@@ -37,25 +42,13 @@ class Facts:
         self.currency = ledger.currency
         self.before: ExposureBuckets = ledger.buckets(without=order)
         self.open_minor, self.delivered_minor = ledger.parts_of(order)
+        self.counted_minor = self.open_minor + self.delivered_minor
+        self.used_after_minor = self.before.total_minor + self.counted_minor
+        self.is_counted = order.amount_minor > 0 and self.counted_minor > 0
         self.limit: LimitParts = ledger.limit
         self.days_overdue = ledger.days_overdue
 
     # --- the order ---------------------------------------------------------------------------------------------
-
-    @property
-    def counted_minor(self) -> int:
-        """What counts of the order, in credit currency."""
-        return self.open_minor + self.delivered_minor
-
-    @property
-    def used_after_minor(self) -> int:
-        """Exposure without the order and what counts of it (spec 3.5)."""
-        return self.before.total_minor + self.counted_minor
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether limit reasons may hold the order: no return, and something of it counts (spec 15, 5.1)."""
-        return self.order.amount_minor > 0 and self.counted_minor > 0
 
     @property
     def payment_terms(self) -> str | None:
@@ -134,19 +127,19 @@ class Facts:
         operator = "at_or_above" if or_equal else "above"
         if total is None:
             return False, (self._text(used), operator, "unlimited", self.currency)
-        threshold = money.share(percent, total)
-        scaled = used * 10**threshold.places
+        threshold = money.threshold(percent, total, self.work.currencies[self.currency])
+        scaled = used * threshold.scale
         hit = scaled >= threshold.numerator if or_equal and total else scaled > threshold.numerator
-        return hit, (self._text(used), operator, self._share_text(threshold), self.currency)
+        return hit, (self._text(used), operator, threshold.text, self.currency)
 
     def uses_less_than(self, percent: str) -> tuple[bool, Line]:
         """Whether the used share of the own limit is less than the percentage."""
         used, total = self.used_after_minor, self.limit.total_minor
         if total is None:
             return True, (self._text(used), "below", "unlimited", self.currency)
-        threshold = money.share(percent, total)
-        hit = used * 10**threshold.places < threshold.numerator
-        return hit, (self._text(used), "below", self._share_text(threshold), self.currency)
+        threshold = money.threshold(percent, total, self.work.currencies[self.currency])
+        hit = used * threshold.scale < threshold.numerator
+        return hit, (self._text(used), "below", threshold.text, self.currency)
 
     # --- money as rules need it --------------------------------------------------------------------------------
 
@@ -168,6 +161,3 @@ class Facts:
 
     def _text(self, amount_minor: int) -> str:
         return money.text(amount_minor, self.work.currencies[self.currency])
-
-    def _share_text(self, threshold: money.Ratio) -> str:
-        return money.share_text(threshold, self.work.currencies[self.currency])

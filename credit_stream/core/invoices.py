@@ -118,7 +118,7 @@ def _take_off_order(work: Work, ledger: Ledger, invoice: Invoice) -> Invoice:
 
 
 def share_of_order(ledger: Ledger, order: Order, invoice: Invoice) -> tuple[int, int]:
-    """What an invoice takes off its order: in the order's currency (0 if the invoice is in another), and in credit's."""
+    """What an invoice takes off its order: in the order's currency (0 if it is in another), and in credit currency."""
     if invoice.currency == order.currency:
         at_orders_rate = 0
         if order.rate is not None:

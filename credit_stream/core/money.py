@@ -57,9 +57,10 @@ def convert(amount_minor: int, decimals_from: int, decimals_to: int, rate: str) 
 
 def minor(text: str, decimals: int) -> int | None:
     """The minor units of decimal text; None when it is no plain decimal or has more decimals than the currency."""
-    if DECIMAL_TEXT.fullmatch(text) is None:
+    try:
+        exact = ratio(text)
+    except ValueError:
         return None
-    exact = ratio(text)
     if exact.places > decimals:
         return None
     return exact.numerator * int(10 ** (decimals - exact.places))
@@ -69,6 +70,8 @@ def text(amount_minor: int, decimals: int) -> str:
     """The amount as decimal text with all decimals of its currency: `text(100050, 2)` is "1000.50"."""
     if decimals == 0:
         return str(amount_minor)
+    if amount_minor >= 0 and decimals == 2:
+        return f"{amount_minor // 100}.{amount_minor % 100:02}"
     digits = str(abs(amount_minor)).rjust(decimals + 1, "0")
     sign = "-" if amount_minor < 0 else ""
     return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
@@ -79,16 +82,20 @@ def percent_of(part_minor: int, whole_minor: int) -> str:
     return text(divide_half_even(part_minor * 100 * 10**RATIO_PLACES, whole_minor), RATIO_PLACES)
 
 
-def share(percent: str, whole_minor: int) -> Ratio:
-    """`percent` % of an amount, exactly, in minor units."""
+class Threshold(NamedTuple):
+    """A percentage of an amount, exactly `numerator / scale` minor units, and as decimal text of the currency."""
+
+    numerator: int
+    scale: int
+    text: str
+
+
+@lru_cache(maxsize=16_384)
+def threshold(percent: str, whole_minor: int, decimals: int) -> Threshold:
+    """`percent` % of an amount. The text has the currency's decimals, and more where they are not zeros."""
     exact = ratio(percent)
-    return Ratio(exact.numerator * whole_minor, exact.places + 2)
-
-
-def share_text(exact: Ratio, decimals: int) -> str:
-    """A share as decimal text with at least the currency's decimals and no zeros beyond them."""
-    written = text(exact.numerator, exact.places + decimals)
-    while exact.places and written.endswith("0"):
-        written = written[:-1]
-        exact = Ratio(exact.numerator, exact.places - 1)
-    return written.removesuffix(".")
+    numerator, places = exact.numerator * whole_minor, exact.places + 2
+    written = text(numerator, places + decimals)
+    while places and written.endswith("0"):
+        written, places = written[:-1], places - 1
+    return Threshold(numerator, 10 ** (exact.places + 2), written.removesuffix("."))

@@ -58,7 +58,8 @@ def order_placed(work: Work, ledger: Ledger, event: OrderPlaced) -> Refusal | No
 
 def _place(work: Work, ledger: Ledger, event: OrderPlaced, known: Order | None) -> None:
     order = with_todays_rate(work, ledger, _with_event(known or Order(event.order_id, event.customer_id), event))
-    order = changed(order, placed=True, early_invoices=())
+    early = money.minor(order.early_delivered or "0", work.currencies[order.currency]) or 0
+    order = changed(order, placed=True, early_invoices=(), early_delivered=None, delivered_minor=early)
     for invoice_id in () if known is None else known.early_invoices:
         order = _with_early_invoice(work, ledger, order, invoice_id)
     if checks_at(work, "order_entry") or not work.settings.posting_somewhere:
@@ -180,11 +181,7 @@ def order_checkpoint_reached(work: Work, ledger: Ledger, event: OrderCheckpointR
 
 def _in_grace(work: Work, order: Order) -> bool:
     """Whether the check is skipped: grace days run from the last check at a checkpoint that has them (spec 6.1)."""
-    return _has_grace(work) and order.grace_through is not None and work.today <= order.grace_through
-
-
-def _has_grace(work: Work) -> bool:
-    return any(marked.posting and marked.grace_days for marked in work.settings.checkpoints.values())
+    return work.settings.has_grace and order.grace_through is not None and work.today <= order.grace_through
 
 
 def _held_for(work: Work, order: Order) -> tuple[str, ...]:
@@ -248,13 +245,14 @@ def order_delivered(work: Work, ledger: Ledger, event: OrderDelivered) -> Refusa
         return Refusal(codes.INVALID, 'The delivered amount must be decimal text from 0 on, such as "600.00".')
     if order is None or not order.placed:
         early = order or Order(event.order_id, event.customer_id)
-        work.put(ORDERS, event.customer_id, event.order_id, changed(early, delivered=event.delivered_amount))
+        work.put(ORDERS, event.customer_id, event.order_id, changed(early, early_delivered=event.delivered_amount))
         return None
-    if money.minor(event.delivered_amount, work.currencies[order.currency]) is None:
+    delivered = money.minor(event.delivered_amount, work.currencies[order.currency])
+    if delivered is None:
         return Refusal(
             codes.INVALID, f"The delivered amount has more decimals than {order.currency} has: round it and send again."
         )
-    ledger.count(changed(order, delivered=event.delivered_amount), order)
+    ledger.count(changed(order, delivered_minor=delivered), order)
     work.free(event.customer_id)
     return None
 

@@ -137,7 +137,7 @@ class Order(Row, frozen=True, array_like=True, gc=False):
     """An order. Amounts are in its currency, those named `_credit_minor` and `counted_` in the credit currency.
 
     `counted_open_minor` and `counted_delivered_minor` are what the order adds to its customer's account now.
-    An order that is not `placed` is known from deliveries and `early_invoices` only.
+    An order that is not `placed` is known from `early_delivered` (decimal text) and `early_invoices` only.
     """
 
     order_id: str
@@ -154,7 +154,7 @@ class Order(Row, frozen=True, array_like=True, gc=False):
     placed: bool = False
     standing: Standing = "released"
     lifecycle: Lifecycle = "open"
-    delivered: str = "0"
+    delivered_minor: int = 0
     invoiced_minor: int = 0
     invoiced_credit_minor: int = 0
     rate: str | None = None
@@ -167,6 +167,7 @@ class Order(Row, frozen=True, array_like=True, gc=False):
     last_decision_id: str | None = None
     last_reasons: tuple[str, ...] = ()
     early_invoices: tuple[str, ...] = ()
+    early_delivered: str | None = None
 
 
 class Hold(Row, frozen=True, array_like=True, gc=False):
@@ -289,7 +290,7 @@ class Counter(Row, frozen=True, array_like=True, gc=False):
 PARTITION = Table("partition", Partition)
 """("", "")"""
 SEEN = Table("seen", Seen)
-"""("", event id)"""
+"""(stream, event id); the stream is "" but for those that every partition reads"""
 SEEN_DAYS = Table("seen_days", Mark)
 """("", day): the days under which `SEEN_ON` has marks"""
 SEEN_ON = Table("seen_on", Mark)

@@ -1,9 +1,9 @@
 """The blocking rules and exclusions of spec 5.3 and 5.4: a table of small functions, in the order of the spec's table.
 
 A row of `RULES` is all there is to a rule: its type, its reason codes, the function that says what it saw for holding
-an order, and the function that says what it saw for excusing one. `settings` takes the types from here, `reasons` the order of codes.
-A function gets the rule as it stands in the settings and the `Facts` of the order; it returns what it observed, which
-goes into the decision as it is. `docs/rules.md` shows how to add one.
+an order, and the function that says what it saw for excusing one. `settings` takes the types from here, `reasons` the
+order of codes. A function gets the rule as it stands in the settings and the `Facts` of the order; what it observed
+goes into the decision as it is. `docs/add-a-rule.md` shows how to add one.
 """
 
 from __future__ import annotations

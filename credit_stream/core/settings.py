@@ -261,10 +261,11 @@ class Settings:
     __slots__ = (
         "account_effects",
         "actors",
-        "blocking",
+        "blocking_at",
         "checkpoints",
         "document",
-        "exclusions",
+        "exclusions_at",
+        "has_grace",
         "parameters",
         "posting_somewhere",
         "ranks_of_discounts",
@@ -279,14 +280,24 @@ class Settings:
             name: getattr(document.checkpoints, name) for name in CHECKPOINTS
         }
         self.posting_somewhere = any(checkpoint.posting for checkpoint in self.checkpoints.values())
+        self.has_grace = any(marked.posting and marked.grace_days for marked in self.checkpoints.values())
         enabled = sorted((rule for rule in document.rules if rule.enabled), key=lambda r: RULE_TYPES.index(r.type))
-        self.blocking = tuple(rule for rule in enabled if rule.kind == "blocking")
-        self.exclusions = tuple(rule for rule in enabled if rule.kind == "exclusion")
+        looks_at_limit = self.parameters.check_credit_limit and self.parameters.exposure_scope != "none"
+        enabled = [rule for rule in enabled if looks_at_limit or rule.type != "credit_limit_used"]
+        blocking = [rule for rule in enabled if rule.kind == "blocking"]
+        exclusions = [rule for rule in enabled if rule.kind == "exclusion"]
+        self.blocking_at = {name: _rules_at(blocking, name) for name in CHECKPOINTS}
+        self.exclusions_at = {name: _rules_at(exclusions, name) for name in CHECKPOINTS}
         self.account_effects = {status.id: status.effect for status in document.account_statuses}
         self.release_reasons = frozenset(reason.id for reason in document.release_reasons)
         self.ranks_of_terms = {terms.id: terms.rank for terms in document.payment_terms}
         self.ranks_of_discounts = {discount.id: discount.rank for discount in document.settlement_discounts}
         self.actors = {actor.id: frozenset(actor.roles) for actor in document.actors}
+
+
+def _rules_at(rules: Sequence[Rule], checkpoint: Checkpoint) -> tuple[Rule, ...]:
+    """The rules that run at a checkpoint: those without a list, and those that have it on theirs."""
+    return tuple(rule for rule in rules if not rule.checkpoints or checkpoint in rule.checkpoints)
 
 
 @lru_cache(maxsize=16)

@@ -20,7 +20,7 @@ from credit_stream.core.events import Event
 from credit_stream.core.outputs import InputPosition
 from credit_stream.core.rows import PARTITION, SEEN, Partition, Seen
 from credit_stream.core.settings import compiled
-from credit_stream.core.topics import DECISIONS, INVOICES, PAYMENTS
+from credit_stream.core.topics import BROADCAST_TOPICS, DECISIONS, INVOICES, PAYMENTS
 from credit_stream.core.view import Publication, Refusal, StepResult, View
 from credit_stream.core.work import Work
 
@@ -75,12 +75,14 @@ def step(view: View, event: Event, position: InputPosition) -> StepResult:
     """Takes one event.
 
     A refused event leaves no trace but the refusal, of which the engine makes a dead letter; a repeated one publishes
-    its decisions again and changes nothing (spec 2).
+    its decisions again and changes nothing (spec 2). Ids of settings and rates, which all partitions take, are
+    remembered apart and for good: an order's id that lies in one partition must not make that one refuse them.
     """
     if isinstance(event, events.ClockTicked):
         return _tick(view, event, position)
     content_hash = hash_of(event)
-    seen = view.get(SEEN, "", event.event_id)
+    stream = position.topic if position.topic in BROADCAST_TOPICS else ""
+    seen = view.get(SEEN, stream, event.event_id)
     if seen is not None:
         return _again(seen, content_hash, event)
     work = _begin(view, event, position)
@@ -91,13 +93,18 @@ def step(view: View, event: Event, position: InputPosition) -> StepResult:
     if refusal is not None:
         return StepResult({}, [], refusal)
     _finish(work, ledgers)
-    work.put(SEEN, "", event.event_id, Seen(content_hash, tuple(work.decisions)))
-    remember_event(work, event.event_id)
+    work.put(SEEN, stream, event.event_id, Seen(content_hash, tuple(work.decisions)))
+    if not stream:
+        remember_event(work, event.event_id)
     return StepResult(work.writes, work.publications, work.refusal)
 
 
 def hash_of(event: Event) -> bytes:
-    """A hash of every field and the type: what "the same content" means (spec 2)."""
+    """A hash of every field and the type: what "the same content" means (spec 2).
+
+    Fields at their default are in it too: msgspec tells a default by identity, so that leaving them out would make
+    equal events differ.
+    """
     content = blake2b(type(event).__name__.encode(), digest_size=HASH_BYTES)
     content.update(msgspec.msgpack.encode(event))
     return content.digest()

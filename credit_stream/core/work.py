@@ -5,7 +5,7 @@ Every handler of an event gets a `Work`. Nothing leaves it before the step has e
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -21,11 +21,11 @@ R = TypeVar("R", bound=Struct)
 
 
 class Work:
-    """The state of one step. `partition` and `settings` are as they are in force for the event."""
+    """The state of one step. `partition`, `settings` and `today`, the business date, are as in force for the event."""
 
     __slots__ = (
         "as_of", "currencies", "decisions", "event", "freed", "parameters", "partition", "position",
-        "publications", "refusal", "settings", "view", "writes",
+        "publications", "refusal", "settings", "today", "view", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +36,7 @@ class Work:
         self.event = event
         self.position = position
         self.partition = partition
+        self.today: Day = partition.business_date
         self.settings = settings
         self.parameters: Parameters = settings.parameters
         self.count_as_of()
@@ -49,25 +50,20 @@ class Work:
         """Takes over from the partition as of which offsets invoices and payments are counted."""
         self.as_of = AsOf(invoices=self.partition.invoices_offset, payments=self.partition.payments_offset)
 
-    @property
-    def today(self) -> Day:
-        """The business date."""
-        return self.partition.business_date
-
     def get(self, table: Table[R], parent: str, row_id: str) -> R | None:
         """The row as this step left it so far."""
-        key = cast(Key, (table, parent, row_id))
+        key = (table, parent, row_id)
         if key in self.writes:
-            return cast("R | None", self.writes[key])
+            return self.writes[key]  # type: ignore[return-value] # under a key of Table[R] there is an R
         return self.view.get(table, parent, row_id)
 
     def put(self, table: Table[R], parent: str, row_id: str, row: R) -> None:
         """Writes a row."""
-        self.writes[cast(Key, (table, parent, row_id))] = row
+        self.writes[table, parent, row_id] = row
 
     def drop(self, table: Table[R], parent: str, row_id: str) -> None:
         """Deletes a row, if there is one."""
-        self.writes[cast(Key, (table, parent, row_id))] = None
+        self.writes[table, parent, row_id] = None
 
     def ids(self, table: Table[R], parent: str) -> list[str]:
         """The ids under the parent as this step left them so far, in code-point order."""
@@ -95,6 +91,8 @@ class Work:
 
     def decision_id(self, order_id: str) -> str:
         """The id of the next decision on the order: derived from the event, so that a repeat has the same."""
+        if not self.decisions:
+            return f"{self.position.event_id}/{order_id}"
         made = sum(1 for decision in self.decisions if decision.order_id == order_id)
         suffix = f"/{made + 1}" if made else ""
         return f"{self.position.event_id}/{order_id}{suffix}"
