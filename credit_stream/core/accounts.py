@@ -226,6 +226,13 @@ class Ledger:
         if account != self.row:
             self.work.put(ACCOUNTS, "", self.customer_id, account)
 
+    def refuse_overflow(self) -> None:
+        """Raises `TooLarge` when a total is beyond what can be kept. What a date only moves was counted before."""
+        invoices = self.current_minor + self.overdue_minor
+        orders = self.open_orders_minor + self.held_orders_minor
+        if max(invoices, orders, self.delivered_minor, self.unapplied_minor) > money.TOTAL_MINOR_MAX:
+            raise money.TooLarge
+
     def _publish_exposure(self) -> None:
         buckets, limit = self.buckets(), self.limit.total_minor
         published = PublishedExposure(
@@ -276,6 +283,11 @@ class Ledgers:
         if ledger is None:
             ledger = self._opened[customer_id] = Ledger(self._work, customer_id)
         return ledger
+
+    def refuse_overflow(self) -> None:
+        """Raises `TooLarge` when a total of one of them is beyond what can be kept."""
+        for ledger in self._opened.values():
+            ledger.refuse_overflow()
 
     def close(self) -> None:
         """Publishes the exposures that changed and writes the accounts."""

@@ -45,10 +45,9 @@ def with_todays_rate(work: Work, ledger: Ledger, order: Order) -> Order:
     if ledger.profile is None:
         return order
     rate = rate_in_force(work, order.currency, ledger.currency, work.today)
-    if rate == order.rate:
-        return order
     if rate is None:
         _wait_for_rate(work, ledger, order)
+    if rate is None or rate == order.rate:
         return order
     invoiced = order.invoiced_minor
     foreign = order.invoiced_credit_minor - (
@@ -78,9 +77,11 @@ def check(
     hold = work.get(HOLDS, order.customer_id, order.order_id) if ledger.holds else None
     forced = hold is not None and hold.entry.forced_reason is not None
     found = judge_in_place(work, ledger, order, counted_as, checkpoint, forced=forced)
-    if found.holding and honours(work, ledger, order, found):
+    waived = waived_by_person(work, ledger, order)
+    if found.holding and waived.issuperset(found.holding):
         return conclude(work, ledger, order, counted_as, found, "released", (codes.RELEASE_HONORED,), cause)
     if found.holding:
+        found = less(found, waived)
         return conclude(work, ledger, order, counted_as, found, "on_hold", found.holding, cause)
     reasons = found.noted if found.releasing is None else (found.releasing,)
     return conclude(work, ledger, order, counted_as, found, "released", reasons, cause)
@@ -105,12 +106,19 @@ def in_place_of(order: Order, counted_as: Order | None) -> Order:
     )
 
 
-def honours(work: Work, ledger: Ledger, order: Order, found: Judgement) -> bool:
-    """Whether a person's earlier release covers all that was found (spec 5.7)."""
+def waived_by_person(work: Work, ledger: Ledger, order: Order) -> frozenset[str]:
+    """The reasons that a person's earlier release waives, while it is good for the day and the amount (spec 5.7)."""
     release = order.release
     if release is None or release.valid_before is None or work.today >= release.valid_before:
-        return False
-    return set(found.holding) <= set(release.waived) and is_within(claim_of(ledger, order), release)
+        return frozenset()
+    return frozenset(release.waived) if is_within(claim_of(ledger, order), release) else frozenset()
+
+
+def less(found: Judgement, waived: frozenset[str]) -> Judgement:
+    """What was found without the reasons that are waived."""
+    if waived.isdisjoint(found.holding):
+        return found
+    return found._replace(holding=tuple(code for code in found.holding if code not in waived))
 
 
 def conclude(
@@ -157,10 +165,11 @@ def _release_after(
 ) -> Release | None:
     if release is not None:
         return release
-    if verdict != "released":
+    by_person = order.release if order.release is not None and order.release.valid_before is not None else None
+    if verdict == "on_hold" or reasons == (codes.RELEASE_HONORED,):
+        return by_person
+    if verdict == "rejected":
         return None
-    if reasons == (codes.RELEASE_HONORED,):
-        return order.release
     return Release(claim_of(ledger, order), work.parameters.release_tolerance_percent)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from typing import Literal
 
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
-from credit_stream.core.checking import claim_of, conclude, judge_in_place, with_todays_rate
+from credit_stream.core.checking import claim_of, conclude, judge_in_place, less, waived_by_person, with_todays_rate
 from credit_stream.core.holds import in_priority, mark_entry
+from credit_stream.core.money import TooLarge
+from credit_stream.core.outputs import HoldStatus
 from credit_stream.core.rows import ORDERS, Hold, Release
 from credit_stream.core.work import Work
 
@@ -15,28 +18,42 @@ from credit_stream.core.work import Work
 def evaluate(work: Work, ledger: Ledger, order_ids: Container[str] | None = None) -> tuple[int, int]:
     """Runs the rules again on the customer's held orders, or the chosen ones; how many were looked at and released.
 
-    An order that does not fit does not block the next; what one takes, the next no longer finds.
+    An order that does not fit does not block the next. What one takes, or is shown as ready for, the next no longer
+    finds: credit is not offered twice.
     """
-    looked_at = released = 0
+    looked_at = released = offered = 0
     for hold in in_priority(work, ledger.customer_id):
         if order_ids is None or hold.entry.order_id in order_ids:
             looked_at += 1
-            released += _evaluate(work, ledger, hold)
+            status = _evaluate_if_countable(work, ledger, hold)
+            released += status == "released"
+            if status == "ready_to_release" and not work.parameters.held_orders_consume_credit:
+                offered += hold.open_credit_minor
+                ledger.open_orders_minor += hold.open_credit_minor
+    ledger.open_orders_minor -= offered
     return looked_at, released
 
 
-def _evaluate(work: Work, ledger: Ledger, hold: Hold) -> int:
+def _evaluate_if_countable(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus | Literal["released"]:
+    """Evaluates an order; one that a rate makes too large to count stays as it is."""
+    try:
+        return _evaluate(work, ledger, hold)
+    except TooLarge:
+        return "held"
+
+
+def _evaluate(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus | Literal["released"]:
     entry = hold.entry
     held = work.get(ORDERS, entry.customer_id, entry.order_id)
     if held is None:
-        return 0
+        return "held"
     order = with_todays_rate(work, ledger, held)
     forced = entry.forced_reason is not None
     found = judge_in_place(work, ledger, order, held, entry.checkpoint, forced=forced)
+    found = less(found, waived_by_person(work, ledger, order))
     posting = work.parameters.automatic_release
     if found.holding or posting == "off":
-        mark_entry(work, ledger, hold, found)
-        return 0
+        return mark_entry(work, ledger, hold, found)
     conclude(
         work,
         ledger,
@@ -50,4 +67,4 @@ def _evaluate(work: Work, ledger: Ledger, hold: Hold) -> int:
         release_reason=work.parameters.automatic_release_reason,
         posting=posting,
     )
-    return 1
+    return "released"

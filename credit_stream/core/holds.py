@@ -11,7 +11,7 @@ from credit_stream.core.accounts import Ledger
 from credit_stream.core.calendar import Day
 from credit_stream.core.deciding import Judgement
 from credit_stream.core.events import Checkpoint
-from credit_stream.core.outputs import HoldEntry, HoldReason
+from credit_stream.core.outputs import HoldEntry, HoldReason, HoldStatus
 from credit_stream.core.rows import HOLDERS, HOLDS, MARK, Hold, Order
 from credit_stream.core.topics import HOLDS as HOLD_LIST
 from credit_stream.core.work import Work
@@ -32,7 +32,8 @@ def reasons_now(found: Judgement) -> tuple[HoldReason, ...]:
     """All that holds the order at this moment, with the rules and their figures."""
     listed: dict[tuple[str, str | None], HoldReason] = {}
     for outcome, code in zip(found.outcomes, found.reason_of_outcome, strict=True):
-        if outcome.hit and outcome.cancelled_by is None and outcome.kind == "blocking":
+        holds = outcome.hit and outcome.cancelled_by is None and outcome.kind == "blocking"
+        if holds and code in found.holding:
             reason = HoldReason(
                 code=code,
                 rule_id=outcome.rule_id,
@@ -54,6 +55,12 @@ def marked(old: tuple[HoldReason, ...], now: tuple[HoldReason, ...]) -> tuple[Ho
     current = {(reason.code, reason.rule_id): reason for reason in now}
     kept = [current.pop((reason.code, reason.rule_id), changed(reason, still_valid=False)) for reason in old]
     return (*kept, *current.values())
+
+
+def status_of(listed: tuple[HoldReason, ...]) -> HoldStatus:
+    """`held` while a reason holds; a forced hold with no other reason is ready and stays (spec 7.5)."""
+    held = any(reason.still_valid and reason.code != codes.FORCED_HOLD for reason in listed)
+    return "held" if held else "ready_to_release"
 
 
 def short_form(listed: tuple[HoldReason, ...]) -> str:
@@ -91,7 +98,7 @@ def put_on_list(
         review_on=None if old is None else old.entry.review_on,
         assignee=None if old is None else old.entry.assignee,
         note=None if old is None else old.entry.note,
-        status="held",
+        status=status_of(listed),
         last_actor=actor or (None if old is None else old.entry.last_actor),
     )
     _write(work, ledger, entry, found.facts.counted_minor, old)
@@ -120,14 +127,12 @@ def take_off_list(work: Work, ledger: Ledger, order_id: str) -> None:
         work.drop(HOLDERS, "", ledger.customer_id)
 
 
-def mark_entry(work: Work, ledger: Ledger, hold: Hold, found: Judgement) -> None:
+def mark_entry(work: Work, ledger: Ledger, hold: Hold, found: Judgement) -> HoldStatus:
     """After an evaluation that releases nothing: which reasons still hold, and whether any does (spec 7.4)."""
     listed = marked(hold.entry.reasons, reasons_now(found))
-    waits = any(reason.still_valid and reason.code != codes.FORCED_HOLD for reason in listed)
-    entry = changed(
-        hold.entry, reasons=listed, reason=short_form(listed), status="held" if waits else "ready_to_release"
-    )
+    entry = changed(hold.entry, reasons=listed, reason=short_form(listed), status=status_of(listed))
     _write(work, ledger, entry, found.facts.counted_minor, hold)
+    return entry.status
 
 
 def review(

@@ -119,14 +119,16 @@ def _take_off_order(work: Work, ledger: Ledger, invoice: Invoice) -> Invoice:
 
 def share_of_order(ledger: Ledger, order: Order, invoice: Invoice) -> tuple[int, int]:
     """What an invoice takes off its order: in the order's currency (0 if it is in another), and in credit currency."""
+    credited = sum(by.amount_minor for by in invoice.settled_by if by.kind == "credit_note")
+    amount = invoice.amount_minor - credited
     if invoice.currency == order.currency:
         at_orders_rate = 0
         if order.rate is not None:
-            at_orders_rate = ledger.to_credit(invoice.amount_minor, order.currency, order.rate)
-        return invoice.amount_minor, at_orders_rate
+            at_orders_rate = ledger.to_credit(amount, order.currency, order.rate)
+        return amount, at_orders_rate
     if invoice.rate is None:
         return 0, 0
-    return 0, ledger.to_credit(invoice.amount_minor, invoice.currency, invoice.rate)
+    return 0, ledger.to_credit(amount, invoice.currency, invoice.rate)
 
 
 def give_order_back(work: Work, ledger: Ledger, invoice: Invoice, amount_minor: int) -> Invoice:

@@ -11,8 +11,16 @@ from functools import lru_cache
 from typing import NamedTuple
 
 DECIMAL_TEXT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+AMOUNT_MINOR_MAX = 10**15 - 1
+"""The largest amount of one document: so that the sums of thousands of them still fit into 64 bits."""
+TOTAL_MINOR_MAX = 2**60
+"""The largest total of a bucket: exposure is a sum of a few of them, and must fit into 64 bits."""
 RATIO_PLACES = 2
 """Decimals of published percentages (interface section 4)."""
+
+
+class TooLarge(Exception):
+    """An amount is beyond what can be kept; the event that leads to it is refused."""
 
 
 class Ratio(NamedTuple):
@@ -48,22 +56,28 @@ def divide_half_even(numerator: int, denominator: int) -> int:
 def convert(amount_minor: int, decimals_from: int, decimals_to: int, rate: str) -> int:
     """The amount at a rate (units of the target for one of the source), rounded half to even (spec 1.2).
 
+    Raises `TooLarge` for more than can be kept.
+
     >>> convert(2005, 2, 2, "0.5"), convert(1001, 0, 2, "0.005")
     (1002, 500)
     """
     exact = ratio(rate)
-    return divide_half_even(amount_minor * exact.numerator * 10**decimals_to, 10 ** (decimals_from + exact.places))
+    there = divide_half_even(amount_minor * exact.numerator * 10**decimals_to, 10 ** (decimals_from + exact.places))
+    if abs(there) > AMOUNT_MINOR_MAX:
+        raise TooLarge
+    return there
 
 
 def minor(text: str, decimals: int) -> int | None:
-    """The minor units of decimal text; None when it is no plain decimal or has more decimals than the currency."""
+    """The minor units of decimal text; None for no plain decimal, more decimals than the currency has, or too much."""
     try:
         exact = ratio(text)
     except ValueError:
         return None
     if exact.places > decimals:
         return None
-    return exact.numerator * int(10 ** (decimals - exact.places))
+    amount = exact.numerator * int(10 ** (decimals - exact.places))
+    return amount if abs(amount) <= AMOUNT_MINOR_MAX else None
 
 
 def text(amount_minor: int, decimals: int) -> str:

@@ -17,6 +17,7 @@ from credit_stream.core.accounts import Ledger, Ledgers
 from credit_stream.core.days import advance, remember_event
 from credit_stream.core.evaluation import evaluate
 from credit_stream.core.events import Event
+from credit_stream.core.money import TooLarge
 from credit_stream.core.outputs import InputPosition
 from credit_stream.core.rows import PARTITION, SEEN, Partition, Seen
 from credit_stream.core.settings import compiled
@@ -86,17 +87,27 @@ def step(view: View, event: Event, position: InputPosition) -> StepResult:
     if seen is not None:
         return _again(seen, content_hash, event)
     work = _begin(view, event, position)
-    ledgers = Ledgers(work)
-    advance(work, event.occurred_at, ledgers)
-    _note_position(work)
-    refusal = _handle(work, ledgers, event)
+    try:
+        refusal = _take(work, event)
+    except TooLarge:
+        refusal = Refusal(codes.INVALID, "An amount or a total is beyond what can be kept: look at amounts and rates.")
     if refusal is not None:
         return StepResult({}, [], refusal)
-    _finish(work, ledgers)
     work.put(SEEN, stream, event.event_id, Seen(content_hash, tuple(work.decisions)))
     if not stream:
         remember_event(work, event.event_id)
     return StepResult(work.writes, work.publications, work.refusal)
+
+
+def _take(work: Work, event: Event) -> Refusal | None:
+    ledgers = Ledgers(work)
+    advance(work, event.occurred_at, ledgers)
+    _note_position(work)
+    refusal = _handle(work, ledgers, event)
+    if refusal is None:
+        ledgers.refuse_overflow()
+        _finish(work, ledgers)
+    return refusal
 
 
 def hash_of(event: Event) -> bytes:
@@ -152,6 +163,8 @@ def _handle(work: Work, ledgers: Ledgers, event: Event) -> Refusal | None:
         return handle(work, ledgers.open(_customer_of(event)), event)
     if isinstance(event, events.ForceHold | events.EvaluateHolds) and (refusal := commands.forbidden(work, event)):
         return refusal
+    if isinstance(event, events.ForceHold) and event.customer_id is None and event.order_id is not None:
+        return Refusal(codes.INVALID, "To hold one order, name its customer too: add customer_id and send it again.")
     if isinstance(event, events.ForceHold) and event.customer_id is not None:
         return commands.force_hold(work, ledgers.open(event.customer_id), event)
     if kind in OF_JOURNAL:
