@@ -31,15 +31,30 @@ from credit_stream.core.work import Work
 
 NOBODY = Customer()
 NOTHING_DUE = DueDay()
+EMPTY = Account()
 
 
 class Ledger:
     """The account of one customer during one step. All amounts are minor units of `currency`, the credit currency."""
 
     __slots__ = (
-        "currency", "current_minor", "customer", "customer_id", "delivered_minor", "held_orders_minor", "holds",
-        "last_hold", "limit_memo", "oldest_due", "open_orders_minor", "overdue_minor", "published", "row",
-        "unapplied_minor", "work",
+        "_oldest_due",
+        "currency",
+        "current_minor",
+        "customer",
+        "customer_id",
+        "delivered_minor",
+        "held_orders_minor",
+        "holds",
+        "last_hold",
+        "limit_memo",
+        "oldest_closed",
+        "open_orders_minor",
+        "overdue_minor",
+        "published",
+        "row",
+        "unapplied_minor",
+        "work",
     )  # fmt: skip
 
     def __init__(self, work: Work, customer_id: str) -> None:
@@ -50,14 +65,15 @@ class Ledger:
         self.currency = self.customer.profile.credit_currency if self.customer.profile is not None else ""
         self.row = row
         self.limit_memo: LimitParts | None = None
-        account = row or Account()
+        account = row or EMPTY
         self.current_minor = account.current_invoices_minor
         self.overdue_minor = account.overdue_invoices_minor
         self.open_orders_minor = account.open_orders_minor
         self.held_orders_minor = account.held_orders_minor
         self.delivered_minor = account.delivered_minor
         self.unapplied_minor = account.unapplied_minor
-        self.oldest_due = account.oldest_due
+        self._oldest_due = account.oldest_due
+        self.oldest_closed = False
         self.holds = account.holds
         self.last_hold = account.last_hold
         self.published = account.published
@@ -100,14 +116,12 @@ class Ledger:
             self.current_minor += credit_minor
         if new.instalments:
             work.put(DUE_DAYS, self.customer_id, text, new)
-            if self.oldest_due is None or due < self.oldest_due:
-                self.oldest_due = due
+            if self._oldest_due is None or due < self._oldest_due:
+                self._oldest_due = due
             work.put_on_agenda(due + 1, self.customer_id)
         else:
             work.drop(DUE_DAYS, self.customer_id, text)
-            if due == self.oldest_due:
-                days = work.ids(DUE_DAYS, self.customer_id)
-                self.oldest_due = day_from_iso(days[0]) if days else None
+            self.oldest_closed |= due == self._oldest_due
 
     def fall_due(self, due: Day) -> None:
         """The day after `due` has come: what was due on it is overdue (spec 10.2)."""
@@ -117,18 +131,35 @@ class Ledger:
             self.overdue_minor += row.open_credit_minor
 
     @property
+    def oldest_due(self) -> Day | None:
+        """The oldest due date with something open; looked for only when asked, since a payment may close many days."""
+        if self.oldest_closed:
+            days = self.work.ids(DUE_DAYS, self.customer_id)
+            self._oldest_due = day_from_iso(days[0]) if days else None
+            self.oldest_closed = False
+        return self._oldest_due
+
+    @property
     def days_overdue(self) -> int:
         """Days past the oldest open due date; 0 when nothing is overdue (spec 5.3)."""
-        return 0 if self.oldest_due is None else max(0, self.work.today - self.oldest_due)
+        oldest = self.oldest_due
+        return 0 if oldest is None else max(0, self.work.today - oldest)
 
     # --- orders ------------------------------------------------------------------------------------------------
+
+    def at_rate(self, order: Order, rate: str) -> Order:
+        """The order at another rate, with what is invoiced on it at that rate too."""
+        invoiced = self.to_credit(order.invoiced_minor, order.currency, rate)
+        return changed(order, rate=rate, invoiced_credit_minor=invoiced)
 
     def parts_of(self, order: Order) -> tuple[int, int]:
         """What counts of an order, whatever its standing: not delivered, and delivered but not invoiced (spec 3)."""
         if order.rate is None or order.lifecycle == "cancelled" or order.amount_minor <= 0:
             return 0, 0
         whole = self.to_credit(order.amount_minor, order.currency, order.rate)
-        invoiced = whole if order.invoiced_minor >= order.amount_minor else order.invoiced_credit_minor
+        invoiced = order.invoiced_credit_minor + order.invoiced_foreign_credit_minor
+        if order.invoiced_minor >= order.amount_minor:
+            invoiced = whole
         left = max(0, whole - invoiced)
         delivered = min(left, max(0, self._delivered(order, whole) - invoiced)) if order.delivered_minor else 0
         open_minor = 0 if order.lifecycle == "closed" else left - delivered
@@ -226,6 +257,15 @@ class Ledger:
         if account != self.row:
             self.work.put(ACCOUNTS, "", self.customer_id, account)
 
+    @property
+    def fell(self) -> bool:
+        """Whether the step so far lowered what the customer uses, so that it may have freed held orders (spec 7.4)."""
+        was = self.row or EMPTY
+        before = was.current_invoices_minor + was.overdue_invoices_minor + was.open_orders_minor
+        before += was.delivered_minor - was.unapplied_minor
+        now = self.current_minor + self.overdue_minor + self.open_orders_minor
+        return now + self.delivered_minor - self.unapplied_minor < before
+
     def refuse_overflow(self) -> None:
         """Raises `TooLarge` when a total is beyond what can be kept. What a date only moves was counted before."""
         invoices = self.current_minor + self.overdue_minor
@@ -283,6 +323,12 @@ class Ledgers:
         if ledger is None:
             ledger = self._opened[customer_id] = Ledger(self._work, customer_id)
         return ledger
+
+    def note_freed(self) -> None:
+        """Says of every account that fell that held orders may be free."""
+        for ledger in self._opened.values():
+            if ledger.holds and ledger.fell:
+                self._work.free(ledger.customer_id)
 
     def refuse_overflow(self) -> None:
         """Raises `TooLarge` when a total of one of them is beyond what can be kept."""

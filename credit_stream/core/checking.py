@@ -15,8 +15,8 @@ from credit_stream.core.events import Checkpoint, Posting
 from credit_stream.core.facts import Facts
 from credit_stream.core.holds import put_on_list, take_off_list
 from credit_stream.core.outputs import Cause, Verdict
-from credit_stream.core.rates import next_rate_day, rate_in_force
-from credit_stream.core.rows import HOLDS, MARK, WAITING_FOR_RATE, Order, Release
+from credit_stream.core.rates import next_rate_day, rate_in_force, wait_for_rate
+from credit_stream.core.rows import HOLDS, MARK, UNCOUNTED, Order, Release
 from credit_stream.core.work import Work
 
 
@@ -43,23 +43,16 @@ def checks_at(work: Work, checkpoint: Checkpoint, *, pro_forma: bool = False) ->
 def with_todays_rate(work: Work, ledger: Ledger, order: Order) -> Order:
     """The order at the rate of the business date: a check takes it and keeps it on the order (spec 15, 1.2)."""
     if ledger.profile is None:
+        work.put(UNCOUNTED, order.customer_id, f"order/{order.order_id}", MARK)
         return order
     rate = rate_in_force(work, order.currency, ledger.currency, work.today)
     if rate is None:
         _wait_for_rate(work, ledger, order)
-    if rate is None or rate == order.rate:
-        return order
-    invoiced = order.invoiced_minor
-    foreign = order.invoiced_credit_minor - (
-        ledger.to_credit(invoiced, order.currency, order.rate) if order.rate else 0
-    )
-    return changed(
-        order, rate=rate, invoiced_credit_minor=max(0, foreign) + ledger.to_credit(invoiced, order.currency, rate)
-    )
+    return order if rate is None or rate == order.rate else ledger.at_rate(order, rate)
 
 
 def _wait_for_rate(work: Work, ledger: Ledger, order: Order) -> None:
-    work.put(WAITING_FOR_RATE, order.currency, order.customer_id, MARK)
+    wait_for_rate(work, order.customer_id, "order", order.order_id, order.currency)
     day = next_rate_day(work, order.currency, ledger.currency)
     if day is not None:
         work.put_on_agenda(day, order.customer_id)
@@ -74,8 +67,7 @@ def check(
     entered on the hold list or taken off it, and the decision published.
     """
     order = with_todays_rate(work, ledger, order)
-    hold = work.get(HOLDS, order.customer_id, order.order_id) if ledger.holds else None
-    forced = hold is not None and hold.entry.forced_reason is not None
+    forced = ledger.holds > 0 and is_forced(work, order)
     found = judge_in_place(work, ledger, order, counted_as, checkpoint, forced=forced)
     waived = waived_by_person(work, ledger, order)
     if found.holding and waived.issuperset(found.holding):
@@ -85,6 +77,12 @@ def check(
         return conclude(work, ledger, order, counted_as, found, "on_hold", found.holding, cause)
     reasons = found.noted if found.releasing is None else (found.releasing,)
     return conclude(work, ledger, order, counted_as, found, "released", reasons, cause)
+
+
+def is_forced(work: Work, order: Order) -> bool:
+    """Whether a person put the order on hold, and nobody has released it since (spec 7.5)."""
+    hold = work.get(HOLDS, order.customer_id, order.order_id)
+    return hold is not None and hold.entry.forced_reason is not None
 
 
 def judge_in_place(
@@ -165,11 +163,10 @@ def _release_after(
 ) -> Release | None:
     if release is not None:
         return release
-    by_person = order.release if order.release is not None and order.release.valid_before is not None else None
-    if verdict == "on_hold" or reasons == (codes.RELEASE_HONORED,):
-        return by_person
     if verdict == "rejected":
         return None
+    if verdict == "on_hold" or waived_by_person(work, ledger, order):
+        return order.release
     return Release(claim_of(ledger, order), work.parameters.release_tolerance_percent)
 
 

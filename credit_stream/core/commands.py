@@ -9,7 +9,7 @@ from msgspec.structs import replace as changed
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger, Ledgers
-from credit_stream.core.checking import claim_of, conclude, judge_in_place, with_todays_rate
+from credit_stream.core.checking import claim_of, conclude, judge_in_place, waived_by_person, with_todays_rate
 from credit_stream.core.evaluation import evaluate
 from credit_stream.core.events import (
     EvaluateHolds,
@@ -63,7 +63,8 @@ def release_order(work: Work, ledger: Ledger, event: ReleaseOrder) -> Refusal | 
     rated = with_todays_rate(work, ledger, order)
     found = judge_in_place(work, ledger, rated, order, hold.entry.checkpoint)
     days = work.parameters.release_valid_days if event.valid_days is None else event.valid_days
-    waived = tuple(sorted({reason.code for reason in hold.entry.reasons} - {codes.FORCED_HOLD}))
+    held_for = {reason.code for reason in hold.entry.reasons} | set(found.holding)
+    waived = tuple(sorted((held_for | waived_by_person(work, ledger, rated)) - {codes.FORCED_HOLD}))
     tolerance = event.tolerance_percent or work.parameters.release_tolerance_percent
     conclude(
         work,
@@ -112,6 +113,8 @@ def reject_order(work: Work, ledger: Ledger, event: RejectOrder) -> Refusal | No
     if isinstance(held, Refusal):
         return held
     order, hold = held
+    if not event.reason:
+        return Refusal(codes.INVALID, "A rejection needs a reason: say why.")
     if hold.entry.forced_reason is None and (refusal := _needs_approval(work)):
         return refusal
     found = judge_in_place(work, ledger, order, order, hold.entry.checkpoint)
@@ -159,9 +162,11 @@ def exclude_order(work: Work, ledger: Ledger, event: ExcludeOrder) -> Refusal | 
         return order
     if refusal := forbidden(work, event, EXCLUDING_ROLES):
         return refusal
+    if not event.reason:
+        return Refusal(codes.INVALID, "An exclusion needs a reason: say why.")
     if order.lifecycle != "open" or order.standing == "rejected":
         return Refusal(codes.INVALID, f"Order {event.order_id} is no open order: nothing was done.")
-    excluded = with_todays_rate(work, ledger, changed(order, excluded=True))
+    excluded = with_todays_rate(work, ledger, changed(order, excluded_by_person=True))
     found = judge_in_place(work, ledger, excluded, order, order.checkpoint)
     conclude(
         work, ledger, excluded, order, found, "released", (codes.EXCLUDED,), "command",

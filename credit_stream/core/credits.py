@@ -31,7 +31,7 @@ from credit_stream.core.view import Refusal, Table
 from credit_stream.core.work import Work
 
 SETTLEMENTS_MAX = 10_000
-"""Settlements of one payment: a reversal takes all of them back in one step."""
+"""Settlements of one payment, or of one invoice: a reversal or a void takes all of them back in one step."""
 
 
 def table_of(kind: CreditKind) -> Table[Credit]:
@@ -111,7 +111,7 @@ def count_credit(ledger: Ledger, credit: Credit, rate: str) -> Credit:
     whole = ledger.to_credit(credit.amount_minor, credit.currency, rate)
     taken = [ledger.to_credit(part.taken_minor, credit.currency, rate) for part in credit.settled]
     settled = tuple(changed(part, taken_credit_minor=gone) for part, gone in zip(credit.settled, taken, strict=True))
-    unapplied = 0 if credit.reversed or not credit.unapplied_minor else whole - sum(taken)
+    unapplied = 0 if credit.reversed or not credit.unapplied_minor else max(0, whole - sum(taken))
     ledger.unapplied_minor += unapplied
     return changed(credit, rate=rate, unapplied_credit_minor=unapplied, settled=settled)
 
@@ -161,21 +161,17 @@ def apply_settlements(
     work: Work, ledger: Ledger, credit: Credit, settlements: tuple[Settlement, ...]
 ) -> Credit | Refusal:
     """Settles invoices with a payment; those not seen yet wait for theirs (spec 2)."""
-    if len(credit.settled) + len(settlements) > SETTLEMENTS_MAX:
+    if len(credit.settled) + len(credit.waiting) + len(settlements) > SETTLEMENTS_MAX:
         return Refusal(codes.INVALID, f"A payment settles at most {SETTLEMENTS_MAX} invoices: split it.")
-    reserved = 0
     for settlement in settlements:
         invoice = work.get(INVOICES, credit.customer_id, settlement.invoice_id)
         if invoice is None or not invoice.posted:
-            reserved += money.minor(settlement.amount, work.currencies[credit.currency]) or 0
             outcome = _wait(work, credit, settlement, invoice)
         else:
             outcome = _settle_now(work, ledger, credit, settlement, invoice)
         if isinstance(outcome, Refusal):
             return outcome
         credit = outcome
-    if reserved > credit.unapplied_minor:
-        return _more_than_there_is(credit)
     return credit
 
 
@@ -184,6 +180,11 @@ def _more_than_there_is(credit: Credit) -> Refusal:
         codes.INVALID,
         f"The settlements take more than what is unapplied of {credit.credit_id}: lower them and send again.",
     )
+
+
+def too_many_settlements(invoice: Invoice) -> Refusal:
+    """The refusal of one more part payment of an invoice that has very many."""
+    return Refusal(codes.INVALID, f"Invoice {invoice.invoice_id} has {SETTLEMENTS_MAX} settlements already.")
 
 
 def _settle_now(
@@ -199,6 +200,8 @@ def _settle_now(
         )
     if amounts.taken_minor > credit.unapplied_minor:
         return _more_than_there_is(credit)
+    if len(invoice.settled_by) >= SETTLEMENTS_MAX:
+        return too_many_settlements(invoice)
     settled = settle(ledger, invoice, credit.kind, credit.credit_id, amounts.settled_minor)
     work.put(INVOICES, invoice.customer_id, invoice.invoice_id, settled)
     return take(ledger, credit, invoice.invoice_id, amounts.settled_minor, amounts.taken_minor)
@@ -219,13 +222,16 @@ def _amounts(work: Work, credit: Credit, settlement: Settlement, invoice: Invoic
 
 
 def _wait(work: Work, credit: Credit, settlement: Settlement, invoice: Invoice | None) -> Credit | Refusal:
-    decimals = work.currencies[credit.currency]
     for amount in (settlement.amount, settlement.discount):
-        minor = money.minor(amount, decimals)
-        if minor is None or minor < 0:
+        if not money.is_decimal(amount) or money.ratio(amount).numerator < 0:
             return Refusal(
                 codes.INVALID, f"A settlement of invoice {settlement.invoice_id} is no amount from 0 on: mend it."
             )
+    if invoice is not None and len(invoice.waiting) >= SETTLEMENTS_MAX:
+        return Refusal(
+            codes.INVALID,
+            f"{SETTLEMENTS_MAX} settlements wait for invoice {invoice.invoice_id}: send the invoice first.",
+        )
     early = invoice or Invoice(settlement.invoice_id, credit.customer_id)
     waiting = WaitingSettlement(credit.kind, credit.credit_id, settlement.amount, settlement.discount)
     early = changed(early, waiting=(*early.waiting, waiting))
@@ -243,13 +249,20 @@ def settle_waiting(work: Work, ledger: Ledger, invoice: Invoice, waiting: Waitin
     still_waiting.remove(invoice.invoice_id)
     credit = changed(credit, waiting=tuple(still_waiting))
     amounts = _amounts(work, credit, settlement, invoice)
-    fits = isinstance(amounts, Amounts) and amounts.taken_minor <= credit.unapplied_minor
-    if isinstance(amounts, Amounts) and fits and amounts.settled_minor:
-        settled = min(amounts.settled_minor, open_of(invoice))
-        taken = amounts.taken_minor
-        if settled < amounts.settled_minor:
-            taken = taken * settled // amounts.settled_minor
-        invoice = settle(ledger, invoice, credit.kind, credit.credit_id, settled)
-        credit = take(ledger, credit, invoice.invoice_id, settled, taken)
+    if isinstance(amounts, Amounts) and (credit.kind == "payment" or credit.currency == invoice.currency):
+        fitting = _as_far_as_both_reach(amounts, open_of(invoice), credit.unapplied_minor)
+        if fitting.settled_minor:
+            invoice = settle(ledger, invoice, credit.kind, credit.credit_id, fitting.settled_minor)
+            credit = take(ledger, credit, invoice.invoice_id, fitting.settled_minor, fitting.taken_minor)
     write(work, credit)
     return invoice
+
+
+def _as_far_as_both_reach(wanted: Amounts, open_minor: int, unapplied_minor: int) -> Amounts:
+    """The settlement, lowered to what is open of the invoice and to what is unapplied of the payment."""
+    settled, taken = wanted
+    if settled > open_minor:
+        settled, taken = open_minor, taken * open_minor // settled
+    if taken > unapplied_minor:
+        settled, taken = settled * unapplied_minor // taken, unapplied_minor
+    return Amounts(settled, taken)

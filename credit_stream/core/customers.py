@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace as changed
 
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
-from credit_stream.core.credits import count_credit
+from credit_stream.core.credits import count_credit, write
 from credit_stream.core.events import CustomerUpdated, PolicyRemoved, PolicyUpdated
-from credit_stream.core.invoices import count_invoice, share_of_order
+from credit_stream.core.invoices import count_invoice, less_invoice
+from credit_stream.core.money import TooLarge
 from credit_stream.core.outputs import LimitChanged
-from credit_stream.core.rates import converted, missing, rate_in_force
+from credit_stream.core.rates import converted, missing, rate_in_force, wait_for_rate
 from credit_stream.core.rows import (
     CREDIT_NOTES,
     INVOICES,
     MARK,
     ORDERS,
     PAYMENTS,
+    UNCOUNTED,
     WAITING_FOR_RATE,
     Credit,
     Customer,
-    Invoice,
     Policy,
 )
-from credit_stream.core.view import Refusal, Table
+from credit_stream.core.view import Refusal
 from credit_stream.core.work import Work
 
 POLICIES_MAX = 1_000
@@ -69,7 +72,6 @@ def _introduce(work: Work, ledger: Ledger, event: CustomerUpdated) -> None:
         credit_limit_minor=limit,
         credit_limit_date=work.today,
         credit_limit_expires_on=event.credit_limit_expires_on,
-        policies=tuple(_valued(work, policy, event.credit_currency) for policy in ledger.customer.policies),
     )
     ledger.change_customer(customer)
     _expire_on_agenda(work, event.customer_id, event.credit_limit_expires_on)
@@ -79,7 +81,9 @@ def _introduce(work: Work, ledger: Ledger, event: CustomerUpdated) -> None:
 def _update(work: Work, ledger: Ledger, event: CustomerUpdated) -> Refusal | None:
     old = ledger.customer
     limit = old.credit_limit_minor if event.credit_limit_minor is None else event.credit_limit_minor
-    expires_on = event.credit_limit_expires_on or old.credit_limit_expires_on
+    expires_on = event.credit_limit_expires_on
+    if expires_on is None:
+        expires_on = old.credit_limit_expires_on
     if (limit, expires_on) == (old.credit_limit_minor, old.credit_limit_expires_on):
         ledger.change_customer(changed(old, profile=event))
         return None
@@ -126,51 +130,76 @@ def _expire_on_agenda(work: Work, customer_id: str, expires_on: int | None) -> N
 
 def count_documents(work: Work, ledger: Ledger) -> None:
     """Counts the customer's documents that do not count yet, as far as there are rates (spec 15, 2)."""
-    for invoice_id in work.ids(INVOICES, ledger.customer_id):
-        invoice = work.get(INVOICES, ledger.customer_id, invoice_id)
-        if invoice is not None and invoice.posted and not invoice.voided and invoice.rate is None:
-            _count_invoice(work, ledger, invoice)
-    for table in (PAYMENTS, CREDIT_NOTES):
-        for credit_id in work.ids(table, ledger.customer_id):
-            credit = work.get(table, ledger.customer_id, credit_id)
-            if credit is not None and credit.rate is None:
-                _count_credit(work, ledger, table, credit)
-    for order_id in work.ids(ORDERS, ledger.customer_id):
-        order = work.get(ORDERS, ledger.customer_id, order_id)
-        if order is not None and order.placed and order.rate is None:
-            rate = rate_in_force(work, order.currency, ledger.currency, work.today)
-            if rate is None:
-                work.put(WAITING_FOR_RATE, order.currency, ledger.customer_id, MARK)
-            else:
-                invoiced = order.invoiced_credit_minor + ledger.to_credit(order.invoiced_minor, order.currency, rate)
-                ledger.count(changed(order, rate=rate, invoiced_credit_minor=invoiced), order)
+    if ledger.profile is None:
+        return
+    policies = tuple(_valued(work, policy, ledger.currency) for policy in ledger.customer.policies)
+    if policies != ledger.customer.policies:
+        ledger.change_customer(changed(ledger.customer, policies=policies))
+    for row_id in work.ids(UNCOUNTED, ledger.customer_id):
+        kind, _, document_id = row_id.partition("/")
+        try:
+            counted = COUNT[kind](work, ledger, document_id)
+        except TooLarge:
+            counted = False
+        if counted:
+            work.drop(UNCOUNTED, ledger.customer_id, row_id)
 
 
-def _count_invoice(work: Work, ledger: Ledger, invoice: Invoice) -> None:
+def _count_invoice(work: Work, ledger: Ledger, invoice_id: str) -> bool:
+    invoice = work.get(INVOICES, ledger.customer_id, invoice_id)
+    if invoice is None or invoice.rate is not None or invoice.voided:
+        return True
     rate = rate_in_force(work, invoice.currency, ledger.currency, invoice.invoice_date)
     if rate is None:
-        work.put(WAITING_FOR_RATE, invoice.currency, ledger.customer_id, MARK)
-        return
+        wait_for_rate(work, ledger.customer_id, "invoice", invoice_id, invoice.currency)
+        return False
     counted = count_invoice(ledger, invoice, rate)
     order = None if invoice.order_id is None else work.get(ORDERS, invoice.customer_id, invoice.order_id)
     if order is not None and order.placed and invoice.currency != order.currency:
-        _, share_credit = share_of_order(ledger, order, counted)
-        counted = changed(counted, order_share_credit_minor=share_credit)
-        work.put(
-            ORDERS,
-            order.customer_id,
-            order.order_id,
-            changed(order, invoiced_credit_minor=order.invoiced_credit_minor + share_credit),
-        )
-    work.put(INVOICES, invoice.customer_id, invoice.invoice_id, counted)
+        invoiced, counted = less_invoice(ledger, order, counted)
+        ledger.count(invoiced, order)
+    work.put(INVOICES, invoice.customer_id, invoice_id, counted)
+    return True
 
 
-def _count_credit(work: Work, ledger: Ledger, table: Table[Credit], credit: Credit) -> None:
+def _count_credit(work: Work, ledger: Ledger, credit: Credit | None) -> bool:
+    if credit is None or credit.rate is not None:
+        return True
     rate = rate_in_force(work, credit.currency, ledger.currency, credit.dated)
     if rate is None:
-        work.put(WAITING_FOR_RATE, credit.currency, ledger.customer_id, MARK)
-    else:
-        work.put(table, credit.customer_id, credit.credit_id, count_credit(ledger, credit, rate))
+        wait_for_rate(work, ledger.customer_id, credit.kind, credit.credit_id, credit.currency)
+        return False
+    write(work, count_credit(ledger, credit, rate))
+    return True
+
+
+def _count_payment(work: Work, ledger: Ledger, credit_id: str) -> bool:
+    return _count_credit(work, ledger, work.get(PAYMENTS, ledger.customer_id, credit_id))
+
+
+def _count_credit_note(work: Work, ledger: Ledger, credit_id: str) -> bool:
+    return _count_credit(work, ledger, work.get(CREDIT_NOTES, ledger.customer_id, credit_id))
+
+
+def _count_order(work: Work, ledger: Ledger, order_id: str) -> bool:
+    order = work.get(ORDERS, ledger.customer_id, order_id)
+    if order is None or order.rate is not None:
+        return True
+    rate = rate_in_force(work, order.currency, ledger.currency, work.today)
+    if rate is None:
+        wait_for_rate(work, ledger.customer_id, "order", order_id, order.currency)
+        return False
+    ledger.count(ledger.at_rate(order, rate), order)
+    return True
+
+
+COUNT: dict[str, Callable[[Work, Ledger, str], bool]] = {
+    "invoice": _count_invoice,
+    "payment": _count_payment,
+    "credit_note": _count_credit_note,
+    "order": _count_order,
+}
+"""How a waiting document of each kind is counted; False: it still waits."""
 
 
 # --- policies ---------------------------------------------------------------------------------------------------
@@ -203,15 +232,20 @@ def _unacceptable_policy(customer: Customer, event: PolicyUpdated) -> Refusal | 
         return Refusal(codes.INVALID, "The value of the policy is negative: send an amount from 0 on.")
     if event.effective_on > event.expires_on:
         return Refusal(codes.INVALID, "The policy expires before it becomes effective: mend its dates.")
-    if len(customer.policies) >= POLICIES_MAX:
+    others = [policy for policy in customer.policies if policy.event.policy_id != event.policy_id]
+    if len(others) >= POLICIES_MAX:
         return Refusal(codes.INVALID, f"A customer has at most {POLICIES_MAX} policies: remove those that expired.")
     return None
 
 
 def _valued(work: Work, policy: Policy, currency: str) -> Policy:
     """The policy with its value in credit currency at the rate of the business date, None when there is no rate."""
+    if policy.value_credit_minor is not None:
+        return policy
     rate = rate_in_force(work, policy.event.currency, currency, work.today)
     if rate is None:
+        work.put(WAITING_FOR_RATE, policy.event.currency, policy.event.customer_id, MARK)
+        work.put(WAITING_FOR_RATE, "", policy.event.customer_id, MARK)
         return policy
     return changed(
         policy, value_credit_minor=converted(work, policy.event.value_minor, policy.event.currency, currency, rate)

@@ -9,8 +9,19 @@ from msgspec.structs import replace as changed
 
 from credit_stream.core.accounts import Ledger, Ledgers
 from credit_stream.core.calendar import Day, Instant, day_from_iso, day_of, iso
+from credit_stream.core.customers import count_documents
 from credit_stream.core.outputs import LimitExpired
-from credit_stream.core.rows import AGENDA, AGENDA_DAYS, BEYOND_HORIZON, MARK, ORDERS, SEEN, SEEN_DAYS, SEEN_ON
+from credit_stream.core.rows import (
+    AGENDA,
+    AGENDA_DAYS,
+    BEYOND_HORIZON,
+    MARK,
+    ORDERS,
+    SEEN,
+    SEEN_DAYS,
+    SEEN_ON,
+    WAITING_FOR_RATE,
+)
 from credit_stream.core.work import Work
 
 
@@ -37,6 +48,8 @@ def advance(work: Work, instant: Instant, ledgers: Ledgers) -> None:
 
 def _look_at(work: Work, ledger: Ledger, day: Day) -> None:
     ledger.fall_due(day - 1)
+    if work.get(WAITING_FOR_RATE, "", ledger.customer_id) is not None:
+        count_documents(work, ledger)
     _expire_limits(work, ledger, day - 1)
     for order_id in work.ids(BEYOND_HORIZON, ledger.customer_id):
         order = work.get(ORDERS, ledger.customer_id, order_id)

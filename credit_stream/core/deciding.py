@@ -69,7 +69,7 @@ def is_excluded(ledger: Ledger, order: Order) -> bool:
     """Whether credit management looks at the order at all (spec 5.1 step 2)."""
     profile = ledger.profile
     excluded_customer = profile is not None and profile.exclude_from_credit_management
-    return excluded_customer or order.excluded or order.intercompany
+    return excluded_customer or order.excluded or order.excluded_by_person or order.intercompany
 
 
 def _judge_unknown(work: Work, facts: Facts, forced: bool) -> Judgement:
@@ -176,7 +176,6 @@ def _look_at_exclusions(work: Work, facts: Facts, seen: Seen) -> list[tuple[Rule
         try:
             observations = RULE_OF_TYPE[rule.type].excuses(rule, facts)
         except RateMissing:
-            seen.held.add(codes.EXCHANGE_RATE_MISSING)
             continue
         for observation in observations:
             seen.note(rule, observation)

@@ -7,11 +7,11 @@ from typing import Literal
 
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
-from credit_stream.core.checking import claim_of, conclude, judge_in_place, less, waived_by_person, with_todays_rate
+from credit_stream.core.checking import conclude, judge_in_place, less, waived_by_person, with_todays_rate
 from credit_stream.core.holds import in_priority, mark_entry
 from credit_stream.core.money import TooLarge
 from credit_stream.core.outputs import HoldStatus
-from credit_stream.core.rows import ORDERS, Hold, Release
+from credit_stream.core.rows import ORDERS, Hold
 from credit_stream.core.work import Work
 
 
@@ -22,16 +22,24 @@ def evaluate(work: Work, ledger: Ledger, order_ids: Container[str] | None = None
     finds: credit is not offered twice.
     """
     looked_at = released = offered = 0
+    offers = work.parameters.automatic_release == "off" and not work.parameters.held_orders_consume_credit
     for hold in in_priority(work, ledger.customer_id):
         if order_ids is None or hold.entry.order_id in order_ids:
             looked_at += 1
             status = _evaluate_if_countable(work, ledger, hold)
             released += status == "released"
-            if status == "ready_to_release" and not work.parameters.held_orders_consume_credit:
-                offered += hold.open_credit_minor
-                ledger.open_orders_minor += hold.open_credit_minor
+            if offers and status == "ready_to_release" and hold.entry.forced_reason is None:
+                open_minor = open_part_of(work, ledger, hold)
+                offered += open_minor
+                ledger.open_orders_minor += open_minor
     ledger.open_orders_minor -= offered
     return looked_at, released
+
+
+def open_part_of(work: Work, ledger: Ledger, hold: Hold) -> int:
+    """What the order would add to open orders; what is delivered counts already."""
+    order = work.get(ORDERS, hold.entry.customer_id, hold.entry.order_id)
+    return 0 if order is None else ledger.parts_of(order)[0]
 
 
 def _evaluate_if_countable(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus | Literal["released"]:
@@ -52,7 +60,7 @@ def _evaluate(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus | Literal["r
     found = judge_in_place(work, ledger, order, held, entry.checkpoint, forced=forced)
     found = less(found, waived_by_person(work, ledger, order))
     posting = work.parameters.automatic_release
-    if found.holding or posting == "off":
+    if found.holding or forced or posting == "off":
         return mark_entry(work, ledger, hold, found)
     conclude(
         work,
@@ -63,7 +71,6 @@ def _evaluate(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus | Literal["r
         "released",
         (codes.AUTOMATIC_RELEASE,),
         "evaluation",
-        release=Release(claim_of(ledger, order), work.parameters.release_tolerance_percent),
         release_reason=work.parameters.automatic_release_reason,
         posting=posting,
     )

@@ -89,7 +89,8 @@ class Facts:
 
     def overdue_in(self, currency: str) -> int:
         """What is overdue in a currency, at the rate of the business date."""
-        return self._in(self.ledger.overdue_minor, self.currency, currency)
+        overdue = self.ledger.overdue_minor
+        return self._in(overdue, self.currency, currency) if overdue else 0
 
     # --- the limit ---------------------------------------------------------------------------------------------
 
@@ -129,7 +130,7 @@ class Facts:
             return False, (self._text(used), operator, "unlimited", self.currency)
         threshold = money.threshold(percent, total, self.work.currencies[self.currency])
         scaled = used * threshold.scale
-        hit = scaled >= threshold.numerator if or_equal and total else scaled > threshold.numerator
+        hit = scaled >= threshold.numerator if or_equal else scaled > threshold.numerator
         return hit, (self._text(used), operator, threshold.text, self.currency)
 
     def uses_less_than(self, percent: str) -> tuple[bool, Line]:
@@ -143,10 +144,14 @@ class Facts:
 
     # --- money as rules need it --------------------------------------------------------------------------------
 
-    def amount_of(self, rule: Rule, currency: str) -> int:
-        """The rule's amount in minor units of the currency; finer than the currency is cut towards 0."""
+    def amount_of(self, rule: Rule, currency: str, *, below: bool = False) -> int:
+        """The rule's amount in minor units of the currency.
+
+        What is finer than the currency is rounded so that the comparison stays exact: down for `above`, up for `below`.
+        """
         exact = money.ratio(rule.amount)
-        return int(exact.numerator * 10 ** self.work.currencies[currency] // 10**exact.places)
+        scaled, scale = exact.numerator * 10 ** self.work.currencies[currency], 10**exact.places
+        return int(-(-scaled // scale) if below else scaled // scale)
 
     def compared(self, observed: int, operator: str, threshold: int, currency: str) -> Line:
         """A comparison of two amounts of one currency as it is shown."""

@@ -13,7 +13,7 @@ from credit_stream.core.accounts import Ledger
 from credit_stream.core.credits import give_back, open_of, settle_waiting
 from credit_stream.core.events import InvoiceDisputed, InvoicePosted, InvoiceVoided
 from credit_stream.core.rates import missing, rate_in_force
-from credit_stream.core.rows import INVOICES, ORDERS, Invoice, OpenInstalment, Order
+from credit_stream.core.rows import INVOICES, MARK, ORDERS, UNCOUNTED, Invoice, OpenInstalment, Order
 from credit_stream.core.view import Refusal
 from credit_stream.core.work import Work
 
@@ -43,6 +43,8 @@ def invoice_posted(work: Work, ledger: Ledger, event: InvoicePosted) -> Refusal 
     )
     if rate is not None:
         invoice = count_invoice(ledger, invoice, rate)
+    else:
+        work.put(UNCOUNTED, event.customer_id, f"invoice/{event.invoice_id}", MARK)
     invoice = _take_off_order(work, ledger, invoice)
     for waiting in () if known is None else known.waiting:
         open_before = open_of(invoice)
@@ -50,7 +52,6 @@ def invoice_posted(work: Work, ledger: Ledger, event: InvoicePosted) -> Refusal 
         if waiting.kind == "credit_note":
             invoice = give_order_back(work, ledger, invoice, open_before - open_of(invoice))
     work.put(INVOICES, event.customer_id, event.invoice_id, invoice)
-    work.free(event.customer_id)
     return None
 
 
@@ -107,52 +108,66 @@ def _take_off_order(work: Work, ledger: Ledger, invoice: Invoice) -> Invoice:
         early = changed(early, early_invoices=(*early.early_invoices, invoice.invoice_id))
         work.put(ORDERS, invoice.customer_id, invoice.order_id, early)
         return invoice
-    share, share_credit = share_of_order(ledger, order, invoice)
-    invoiced = changed(
-        order,
-        invoiced_minor=order.invoiced_minor + share,
-        invoiced_credit_minor=order.invoiced_credit_minor + share_credit,
-    )
+    invoiced, invoice = less_invoice(ledger, order, invoice)
     ledger.count(invoiced, order)
-    return changed(invoice, order_share_minor=share, order_share_credit_minor=share_credit)
+    return invoice
 
 
-def share_of_order(ledger: Ledger, order: Order, invoice: Invoice) -> tuple[int, int]:
-    """What an invoice takes off its order: in the order's currency (0 if it is in another), and in credit currency."""
+def less_invoice(ledger: Ledger, order: Order, invoice: Invoice) -> tuple[Order, Invoice]:
+    """The order with the invoice taken off it, and the invoice with its share of the order.
+
+    In the order's currency the share is kept as such, and in credit currency at the order's rate; an invoice in another
+    currency takes off what it is itself in credit currency.
+    """
     credited = sum(by.amount_minor for by in invoice.settled_by if by.kind == "credit_note")
     amount = invoice.amount_minor - credited
-    if invoice.currency == order.currency:
-        at_orders_rate = 0
-        if order.rate is not None:
-            at_orders_rate = ledger.to_credit(amount, order.currency, order.rate)
-        return amount, at_orders_rate
-    if invoice.rate is None:
-        return 0, 0
-    return 0, ledger.to_credit(amount, invoice.currency, invoice.rate)
+    if invoice.currency != order.currency:
+        foreign = 0 if invoice.rate is None else ledger.to_credit(amount, invoice.currency, invoice.rate)
+        before = order.invoiced_foreign_credit_minor
+        invoice = changed(invoice, order_share_foreign_credit_minor=foreign)
+        return changed(order, invoiced_foreign_credit_minor=before + foreign), invoice
+    at_orders_rate = 0 if order.rate is None else ledger.to_credit(amount, order.currency, order.rate)
+    invoiced = changed(
+        order,
+        invoiced_minor=order.invoiced_minor + amount,
+        invoiced_credit_minor=order.invoiced_credit_minor + at_orders_rate,
+    )
+    return invoiced, changed(invoice, order_share_minor=amount)
 
 
 def give_order_back(work: Work, ledger: Ledger, invoice: Invoice, amount_minor: int) -> Invoice:
-    """A credit note or a void gives the order its part back, unless the order is closed (spec 3.2)."""
+    """A credit note or a void gives the order back what the invoice took off it (spec 3.2).
+
+    Of a closed order only what is delivered counts again, since nothing else of it does (spec 15, section 3).
+    """
     order = None if invoice.order_id is None else work.get(ORDERS, invoice.customer_id, invoice.order_id)
-    if order is None or not order.placed or order.lifecycle != "open":
+    if order is None or not order.placed or order.lifecycle == "cancelled":
         return invoice
-    share_credit = invoice.order_share_credit_minor
-    if amount_minor < (invoice.order_share_minor or invoice.amount_minor):
-        rate = order.rate if invoice.currency == order.currency else invoice.rate
-        part = 0 if rate is None else ledger.to_credit(amount_minor, invoice.currency, rate)
-        share_credit = min(share_credit, part)
-    share = min(amount_minor, invoice.order_share_minor)
+    if invoice.currency != order.currency:
+        return _give_back_foreign(ledger, order, invoice, amount_minor)
+    left = max(0, invoice.order_share_minor - amount_minor)
+    back = invoice.order_share_minor - left
+    in_credit = 0
+    if order.rate is not None:
+        in_credit = ledger.to_credit(invoice.order_share_minor, order.currency, order.rate)
+        in_credit -= ledger.to_credit(left, order.currency, order.rate)
     given = changed(
         order,
-        invoiced_minor=max(0, order.invoiced_minor - share),
-        invoiced_credit_minor=max(0, order.invoiced_credit_minor - share_credit),
+        invoiced_minor=max(0, order.invoiced_minor - back),
+        invoiced_credit_minor=max(0, order.invoiced_credit_minor - in_credit),
     )
     ledger.count(given, order)
-    return changed(
-        invoice,
-        order_share_minor=invoice.order_share_minor - share,
-        order_share_credit_minor=invoice.order_share_credit_minor - share_credit,
-    )
+    return changed(invoice, order_share_minor=left)
+
+
+def _give_back_foreign(ledger: Ledger, order: Order, invoice: Invoice, amount_minor: int) -> Invoice:
+    share = invoice.order_share_foreign_credit_minor
+    part = share
+    if amount_minor < invoice.amount_minor and invoice.rate is not None:
+        part = min(share, ledger.to_credit(amount_minor, invoice.currency, invoice.rate))
+    given = max(0, order.invoiced_foreign_credit_minor - part)
+    ledger.count(changed(order, invoiced_foreign_credit_minor=given), order)
+    return changed(invoice, order_share_foreign_credit_minor=share - part)
 
 
 # --- void and dispute -------------------------------------------------------------------------------------------
@@ -171,8 +186,7 @@ def invoice_voided(work: Work, ledger: Ledger, event: InvoiceVoided) -> Refusal 
     for settled in invoice.settled_by:
         give_back(work, ledger, invoice, settled)
     closed = tuple(changed(part, open_minor=0, open_credit_minor=0) for part in invoice.instalments)
-    left_of_order = invoice.order_share_minor or invoice.amount_minor
-    invoice = give_order_back(work, ledger, invoice, left_of_order)
+    invoice = give_order_back(work, ledger, invoice, invoice.amount_minor)
     voided = changed(invoice, voided=True, instalments=closed, settled_by=())
     work.put(INVOICES, event.customer_id, event.invoice_id, voided)
     work.free(event.customer_id)

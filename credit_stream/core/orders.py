@@ -12,7 +12,7 @@ from credit_stream.core.checking import (
     check,
     checks_at,
     claim_of,
-    in_place_of,
+    is_forced,
     is_within,
     judge_in_place,
     with_todays_rate,
@@ -31,7 +31,7 @@ from credit_stream.core.events import (
 )
 from credit_stream.core.facts import Facts
 from credit_stream.core.holds import take_off_list
-from credit_stream.core.invoices import share_of_order
+from credit_stream.core.invoices import less_invoice
 from credit_stream.core.outputs import Cause, Verdict
 from credit_stream.core.rows import HOLDS, INVOICES, ORDERS, Lifecycle, Order
 from credit_stream.core.view import Refusal
@@ -58,7 +58,7 @@ def order_placed(work: Work, ledger: Ledger, event: OrderPlaced) -> Refusal | No
 
 def _place(work: Work, ledger: Ledger, event: OrderPlaced, known: Order | None) -> None:
     order = with_todays_rate(work, ledger, _with_event(known or Order(event.order_id, event.customer_id), event))
-    early = money.minor(order.early_delivered or "0", work.currencies[order.currency]) or 0
+    early = _early_delivered(order, work.currencies[order.currency])
     order = changed(order, placed=True, early_invoices=(), early_delivered=None, delivered_minor=early)
     for invoice_id in () if known is None else known.early_invoices:
         order = _with_early_invoice(work, ledger, order, invoice_id)
@@ -68,23 +68,20 @@ def _place(work: Work, ledger: Ledger, event: OrderPlaced, known: Order | None) 
         answer(work, ledger, order, None, "order_entry", (codes.NOT_CHECKED,), "order")
 
 
+def _early_delivered(order: Order, decimals: int) -> int:
+    """What was delivered before the order came, now that its currency is known; finer than that is rounded."""
+    exact = money.ratio(order.early_delivered or "0")
+    return min(money.AMOUNT_MINOR_MAX, money.divide_half_even(exact.numerator * 10**decimals, 10**exact.places))
+
+
 def _with_early_invoice(work: Work, ledger: Ledger, order: Order, invoice_id: str) -> Order:
     """The order less an invoice that came before it (spec 2)."""
     invoice = work.get(INVOICES, order.customer_id, invoice_id)
     if invoice is None or invoice.voided:
         return order
-    share, share_credit = share_of_order(ledger, order, invoice)
-    work.put(
-        INVOICES,
-        order.customer_id,
-        invoice_id,
-        changed(invoice, order_share_minor=share, order_share_credit_minor=share_credit),
-    )
-    return changed(
-        order,
-        invoiced_minor=order.invoiced_minor + share,
-        invoiced_credit_minor=order.invoiced_credit_minor + share_credit,
-    )
+    order, invoice = less_invoice(ledger, order, invoice)
+    work.put(INVOICES, order.customer_id, invoice_id, invoice)
+    return order
 
 
 def _unacceptable(work: Work, event: OrderPlaced) -> Refusal | None:
@@ -107,7 +104,7 @@ def _with_event(order: Order, event: OrderPlaced) -> Order:
         settlement_discount=event.settlement_discount,
         ships_on=event.ships_on,
         intercompany=event.intercompany,
-        excluded=event.excluded or order.excluded,
+        excluded=event.excluded,
     )
 
 
@@ -123,14 +120,27 @@ def order_changed(work: Work, ledger: Ledger, event: OrderChanged) -> Refusal | 
         return Refusal(codes.INVALID, f"Order {old.order_id} is {old.lifecycle}: only an open order can be changed.")
     new = _with_event(old, event)
     if event.currency != old.currency:
-        new = changed(new, rate=None, invoiced_minor=0)
-        new = with_todays_rate(work, ledger, new)
+        new = with_todays_rate(work, ledger, _in_other_currency(work, old, new))
     work.free(event.customer_id)
     if old.standing != "released":
         check(work, ledger, new, old, old.checkpoint, "change")
     else:
         _change_released(work, ledger, old, new)
     return None
+
+
+def _in_other_currency(work: Work, old: Order, new: Order) -> Order:
+    """The order in its new currency: no rate yet, what was delivered is the same number, invoices are foreign now."""
+    scale = work.currencies[new.currency] - work.currencies[old.currency]
+    delivered = old.delivered_minor * 10**scale if scale >= 0 else old.delivered_minor // 10**-scale
+    return changed(
+        new,
+        rate=None,
+        delivered_minor=min(money.AMOUNT_MINOR_MAX, delivered),
+        invoiced_minor=0,
+        invoiced_credit_minor=0,
+        invoiced_foreign_credit_minor=old.invoiced_foreign_credit_minor + old.invoiced_credit_minor,
+    )
 
 
 def _change_released(work: Work, ledger: Ledger, old: Order, new: Order) -> None:
@@ -144,11 +154,12 @@ def _change_released(work: Work, ledger: Ledger, old: Order, new: Order) -> None
     terms_changed = (new.payment_terms, new.settlement_discount) != (old.payment_terms, old.settlement_discount)
     within = release is not None and is_within(claim, release)
     rises = rise > 0 or new.currency != old.currency
-    if work.parameters.allow_edit_after_release or not (terms_changed or rises):
+    without_rate = new.rate is None and ledger.profile is not None
+    if not without_rate and (work.parameters.allow_edit_after_release or not (terms_changed or rises)):
         answer(work, ledger, new, old, old.checkpoint, (codes.NOT_CHECKED,), "change")
     elif not terms_changed and within and new.currency == old.currency:
         answer(work, ledger, new, old, old.checkpoint, (codes.WITHIN_TOLERANCE,), "change")
-    elif checks_at(work, old.checkpoint) or not work.settings.posting_somewhere:
+    elif checks_at(work, old.checkpoint):
         check(work, ledger, new, old, old.checkpoint, "change")
     else:
         answer(work, ledger, new, old, old.checkpoint, (codes.NOT_CHECKED,), "change")
@@ -202,14 +213,13 @@ def _try_out(work: Work, ledger: Ledger, order: Order, event: OrderCheckpointRea
     elif grace is not None and work.today <= grace and order.standing == "released":
         _publish_trial(work, ledger, order, checkpoint, (codes.WITHIN_GRACE,))
     else:
-        days = work.settings.checkpoints[checkpoint].pro_forma_grace_days
-        if days:
-            through = changed(order, pro_forma_grace_through=work.today + days)
-            work.put(ORDERS, order.customer_id, order.order_id, through)
-        hold = work.get(HOLDS, order.customer_id, order.order_id)
-        forced = hold is not None and hold.entry.forced_reason is not None
+        forced = is_forced(work, order)
         found = judge_in_place(work, ledger, with_todays_rate(work, ledger, order), order, checkpoint, forced=forced)
         publish_trial_of(work, found, "checkpoint")
+        days = work.settings.checkpoints[checkpoint].pro_forma_grace_days
+        if days and not found.holding:
+            through = changed(order, pro_forma_grace_through=work.today + days)
+            work.put(ORDERS, order.customer_id, order.order_id, through)
 
 
 def _publish_trial(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, reasons: tuple[str, ...]) -> None:
@@ -230,8 +240,11 @@ def check_order(work: Work, ledger: Ledger, event: CheckOrder) -> Refusal | None
         return refusal
     known = work.get(ORDERS, event.customer_id, event.order_id)
     order = _with_event(known or Order(event.order_id, event.customer_id), event)
-    order = in_place_of(with_todays_rate(work, ledger, order), known)
-    publish_trial_of(work, judge_in_place(work, ledger, order, known, "order_entry"), "command")
+    if known is not None and known.placed and known.currency != event.currency:
+        order = _in_other_currency(work, known, order)
+    order = with_todays_rate(work, ledger, order)
+    forced = known is not None and is_forced(work, known)
+    publish_trial_of(work, judge_in_place(work, ledger, order, known, "order_entry", forced=forced), "command")
     return None
 
 
@@ -253,7 +266,6 @@ def order_delivered(work: Work, ledger: Ledger, event: OrderDelivered) -> Refusa
             codes.INVALID, f"The delivered amount has more decimals than {order.currency} has: round it and send again."
         )
     ledger.count(changed(order, delivered_minor=delivered), order)
-    work.free(event.customer_id)
     return None
 
 

@@ -8,18 +8,29 @@ from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
 from credit_stream.core.credits import (
+    SETTLEMENTS_MAX,
     apply_settlements,
     count_credit,
     open_of,
     settle,
     take,
+    too_many_settlements,
     unsettle,
     write,
 )
 from credit_stream.core.events import CreditNotePosted, PaymentApplied, PaymentReceived, PaymentReversed
 from credit_stream.core.invoices import give_order_back, whole_credit
 from credit_stream.core.rates import missing, rate_in_force
-from credit_stream.core.rows import CREDIT_NOTES, INVOICES, PAYMENTS, Credit, Invoice, WaitingSettlement
+from credit_stream.core.rows import (
+    CREDIT_NOTES,
+    INVOICES,
+    MARK,
+    PAYMENTS,
+    UNCOUNTED,
+    Credit,
+    Invoice,
+    WaitingSettlement,
+)
 from credit_stream.core.view import Refusal
 from credit_stream.core.work import Work
 
@@ -49,6 +60,7 @@ def payment_received(work: Work, ledger: Ledger, event: PaymentReceived) -> Refu
 
 def _counted(work: Work, ledger: Ledger, credit: Credit) -> Credit | Refusal:
     if ledger.profile is None:
+        work.put(UNCOUNTED, credit.customer_id, f"{credit.kind}/{credit.credit_id}", MARK)
         return credit
     rate = rate_in_force(work, credit.currency, ledger.currency, credit.dated)
     if rate is None:
@@ -153,6 +165,8 @@ def credit_note_posted(work: Work, ledger: Ledger, event: CreditNotePosted) -> R
 def _credit_invoice(work: Work, ledger: Ledger, credit: Credit, invoice: Invoice) -> Refusal | None:
     if credit.currency != invoice.currency:
         return Refusal(codes.INVALID, f"A credit note is in the currency of its invoice, {invoice.currency}: mend it.")
+    if len(invoice.settled_by) >= SETTLEMENTS_MAX:
+        return too_many_settlements(invoice)
     if invoice.voided or credit.amount_minor > open_of(invoice):
         return Refusal(
             codes.INVALID,
@@ -165,6 +179,8 @@ def _credit_invoice(work: Work, ledger: Ledger, credit: Credit, invoice: Invoice
     work.put(INVOICES, invoice.customer_id, invoice.invoice_id, settled)
     if invoice.rate is not None:
         at_invoices_rate = count_credit(ledger, at_invoices_rate, invoice.rate)
+    else:
+        work.put(UNCOUNTED, credit.customer_id, f"credit_note/{credit.credit_id}", MARK)
     write(work, take(ledger, at_invoices_rate, invoice.invoice_id, credit.amount_minor, credit.amount_minor))
     work.free(credit.customer_id)
     return None

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from credit_stream.core import money
 from credit_stream.core.calendar import Day
 from credit_stream.core.reasons import EXCHANGE_RATE_MISSING
-from credit_stream.core.rows import RATES
+from credit_stream.core.rows import MARK, RATES, UNCOUNTED, WAITING_FOR_RATE
 from credit_stream.core.view import Refusal
 from credit_stream.core.work import Work
 
@@ -36,6 +36,13 @@ def converted(work: Work, amount_minor: int, from_currency: str, to_currency: st
     if from_currency == to_currency:
         return amount_minor
     return money.convert(amount_minor, work.currencies[from_currency], work.currencies[to_currency], rate)
+
+
+def wait_for_rate(work: Work, customer_id: str, kind: str, document_id: str, currency: str) -> None:
+    """Notes that a document does not count until there is a rate from its currency."""
+    work.put(UNCOUNTED, customer_id, f"{kind}/{document_id}", MARK)
+    work.put(WAITING_FOR_RATE, currency, customer_id, MARK)
+    work.put(WAITING_FOR_RATE, "", customer_id, MARK)
 
 
 def missing(from_currency: str, to_currency: str, rate_type: str) -> Refusal:

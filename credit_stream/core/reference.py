@@ -53,6 +53,9 @@ def _look_again(work: Work, ledgers: Ledgers, old: Parameters) -> None:
             ledger = ledgers.open(customer_id)
             if horizon_changed:
                 _recount_orders(work, ledger)
+    if old.credit_rate_type != new.credit_rate_type:
+        for customer_id in work.ids(WAITING_FOR_RATE, ""):
+            count_documents(work, ledgers.open(customer_id))
     for customer_id in work.ids(HOLDERS, ""):
         work.free(customer_id)
 
@@ -75,10 +78,11 @@ def rate_published(work: Work, event: ExchangeRatePublished, ledgers: Ledgers) -
     days = tuple(sorted(known))
     work.put(RATES, "", row_id, Rates(days, tuple(known[day] for day in days)))
     for customer_id in work.ids(WAITING_FOR_RATE, event.from_currency):
-        work.drop(WAITING_FOR_RATE, event.from_currency, customer_id)
         ledger = ledgers.open(customer_id)
-        if ledger.profile is not None:
-            count_documents(work, ledger)
+        if ledger.currency != event.to_currency:
+            continue
+        work.drop(WAITING_FOR_RATE, event.from_currency, customer_id)
+        count_documents(work, ledger)
         work.free(customer_id)
         work.put_on_agenda(event.valid_from, customer_id)
     return None

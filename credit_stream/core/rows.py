@@ -136,6 +136,9 @@ class Release(Row, frozen=True, array_like=True, gc=False):
 class Order(Row, frozen=True, array_like=True, gc=False):
     """An order. Amounts are in its currency, those named `_credit_minor` and `counted_` in the credit currency.
 
+    `invoiced_credit_minor` is `invoiced_minor` at the order's rate, invoice by invoice; invoices in another currency
+    are in `invoiced_foreign_credit_minor` only. `excluded` is what upstream says, `excluded_by_person` a command's.
+
     `counted_open_minor` and `counted_delivered_minor` are what the order adds to its customer's account now.
     An order that is not `placed` is known from `early_delivered` (decimal text) and `early_invoices` only.
     """
@@ -157,6 +160,7 @@ class Order(Row, frozen=True, array_like=True, gc=False):
     delivered_minor: int = 0
     invoiced_minor: int = 0
     invoiced_credit_minor: int = 0
+    invoiced_foreign_credit_minor: int = 0
     rate: str | None = None
     counted_open_minor: int = 0
     counted_delivered_minor: int = 0
@@ -168,6 +172,7 @@ class Order(Row, frozen=True, array_like=True, gc=False):
     last_reasons: tuple[str, ...] = ()
     early_invoices: tuple[str, ...] = ()
     early_delivered: str | None = None
+    excluded_by_person: bool = False
 
 
 class Hold(Row, frozen=True, array_like=True, gc=False):
@@ -223,7 +228,7 @@ class Invoice(Row, frozen=True, array_like=True, gc=False):
     rate: str | None = None
     instalments: tuple[OpenInstalment, ...] = ()
     order_share_minor: int = 0
-    order_share_credit_minor: int = 0
+    order_share_foreign_credit_minor: int = 0
     settled_by: tuple[SettledBy, ...] = ()
     waiting: tuple[WaitingSettlement, ...] = ()
 
@@ -291,19 +296,19 @@ PARTITION = Table("partition", Partition)
 """("", "")"""
 SEEN = Table("seen", Seen)
 """(stream, event id); the stream is "" but for those that every partition reads"""
-SEEN_DAYS = Table("seen_days", Mark)
+SEEN_DAYS = Table("seen_days", Mark, listed=True)
 """("", day): the days under which `SEEN_ON` has marks"""
-SEEN_ON = Table("seen_on", Mark)
+SEEN_ON = Table("seen_on", Mark, listed=True)
 """(day, event id): what is forgotten when the retention has passed"""
-CUSTOMERS = Table("customers", Customer)
+CUSTOMERS = Table("customers", Customer, listed=True)
 """("", customer)"""
-ACCOUNTS = Table("accounts", Account)
+ACCOUNTS = Table("accounts", Account, listed=True)
 """("", customer)"""
-ORDERS = Table("orders", Order)
+ORDERS = Table("orders", Order, listed=True)
 """(customer, order)"""
-HOLDS = Table("holds", Hold)
+HOLDS = Table("holds", Hold, listed=True)
 """(customer, order)"""
-HOLDERS = Table("holders", Mark)
+HOLDERS = Table("holders", Mark, listed=True)
 """("", customer): who has orders on hold"""
 INVOICES = Table("invoices", Invoice)
 """(customer, invoice)"""
@@ -311,18 +316,20 @@ PAYMENTS = Table("payments", Credit)
 """(customer, payment)"""
 CREDIT_NOTES = Table("credit_notes", Credit)
 """(customer, credit note)"""
-DUE_DAYS = Table("due_days", DueDay)
+DUE_DAYS = Table("due_days", DueDay, listed=True)
 """(customer, day)"""
-AGENDA_DAYS = Table("agenda_days", Mark)
+AGENDA_DAYS = Table("agenda_days", Mark, listed=True)
 """("", day): the days on which `AGENDA` has entries"""
-AGENDA = Table("agenda", Mark)
+AGENDA = Table("agenda", Mark, listed=True)
 """(day, customer): who must be looked at when the business date reaches the day"""
-BEYOND_HORIZON = Table("beyond_horizon", Mark)
+BEYOND_HORIZON = Table("beyond_horizon", Mark, listed=True)
 """(customer, order): open orders that do not count yet (spec 3.6)"""
 RATES = Table("rates", Rates)
 """("", TYPE/FROM/TO)"""
-WAITING_FOR_RATE = Table("waiting_for_rate", Mark)
-"""(from currency, customer): who has documents that do not count for want of a rate"""
+UNCOUNTED = Table("uncounted", Mark, listed=True)
+"""(customer, KIND/id): documents that do not count yet, for want of a profile or a rate"""
+WAITING_FOR_RATE = Table("waiting_for_rate", Mark, listed=True)
+"""(from currency or "", customer): who has documents that do not count for want of a rate"""
 JOURNALS = Table("journals", Journal)
 """("", journal)"""
 COUNTERS = Table("counters", Counter)
@@ -330,5 +337,5 @@ COUNTERS = Table("counters", Counter)
 
 TABLES: tuple[Table[Struct], ...] = (
     PARTITION, SEEN, SEEN_DAYS, SEEN_ON, CUSTOMERS, ACCOUNTS, ORDERS, HOLDS, HOLDERS, INVOICES, PAYMENTS,
-    CREDIT_NOTES, DUE_DAYS, AGENDA_DAYS, AGENDA, BEYOND_HORIZON, RATES, WAITING_FOR_RATE, JOURNALS, COUNTERS,
+    CREDIT_NOTES, DUE_DAYS, AGENDA_DAYS, AGENDA, BEYOND_HORIZON, RATES, UNCOUNTED, WAITING_FOR_RATE, JOURNALS, COUNTERS,
 )  # fmt: skip

@@ -74,7 +74,7 @@ def days_overdue_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
 
 def _overdue_by_amount(rule: Rule, facts: Facts, operator: str) -> tuple[Observation, ...]:
     currency = rule.currency or facts.currency
-    overdue, amount = facts.overdue_in(currency), facts.amount_of(rule, currency)
+    overdue, amount = facts.overdue_in(currency), facts.amount_of(rule, currency, below=operator == "below")
     hit = overdue > amount if operator == "above" else facts.days_overdue > 0 and overdue < amount
     return (Observation("invoice_overdue", hit, *facts.compared(overdue, operator, amount, currency)),)
 
@@ -139,7 +139,7 @@ def overdue_amount(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
 def overdue_amount_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
     """Something is overdue, but less than the amount."""
     currency = rule.currency or facts.currency
-    overdue, amount = facts.overdue_in(currency), facts.amount_of(rule, currency)
+    overdue, amount = facts.overdue_in(currency), facts.amount_of(rule, currency, below=True)
     hit = facts.days_overdue > 0 and overdue < amount
     return (Observation("overdue_amount", hit, *facts.compared(overdue, "below", amount, currency)),)
 
@@ -157,7 +157,7 @@ def order_amount(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
 def order_amount_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
     """The order's amount is less than the rule's."""
     currency = rule.currency or facts.currency
-    ordered, amount = facts.order_amount_in(currency), facts.amount_of(rule, currency)
+    ordered, amount = facts.order_amount_in(currency), facts.amount_of(rule, currency, below=True)
     return (Observation("order_amount", ordered < amount, *facts.compared(ordered, "below", amount, currency)),)
 
 

@@ -303,7 +303,7 @@ def _rules_at(rules: Sequence[Rule], checkpoint: Checkpoint) -> tuple[Rule, ...]
 @lru_cache(maxsize=16)
 def compiled(document: str) -> Settings:
     """The settings of a document that was checked (JSON text); a fault here is a broken invariant."""
-    return Settings(msgspec.json.decode(document, type=Document))
+    return Settings(msgspec.convert(json.loads(document), Document))
 
 
 def check(document: Mapping[str, object], currencies: Mapping[str, int]) -> list[Fault]:
@@ -321,12 +321,22 @@ def check(document: Mapping[str, object], currencies: Mapping[str, int]) -> list
 def check_text(text: str, currencies: Mapping[str, int]) -> list[Fault]:
     """The faults of a document as JSON text."""
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_without_repeats)
+        json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         return [Fault("document", f"is no JSON ({error}); publish the settings as one JSON object")]
     if not isinstance(document, dict):
         return [Fault("document", "is no JSON object; publish the settings as one JSON object")]
     return check(document, currencies)
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {repeated!r} stands twice in one table")
+    return table
 
 
 # --- shape: names and types -------------------------------------------------------------------------------------
@@ -393,6 +403,8 @@ def _in_words(value: object, kind: object, error: msgspec.ValidationError) -> st
 # --- what the values say ----------------------------------------------------------------------------------------
 
 CLOCK_TEXT = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+MACHINE_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+"""Names in the zone database that mean something else on every machine."""
 DAYS_MAX = 36_500
 PARAMETER_RANGES = {
     "credit_horizon_days": (-1, DAYS_MAX),
@@ -411,6 +423,8 @@ def _parameter_faults(parameters: Parameters) -> Iterator[Fault]:
             yield Fault(f"parameters.{name}", f"is {value}; it goes from {lowest} to {highest}")
     yield from _decimal_faults("parameters.release_tolerance_percent", parameters.release_tolerance_percent)
     try:
+        if parameters.business_time_zone in MACHINE_ZONES:
+            raise KeyError
         ZoneInfo(parameters.business_time_zone)
     except (KeyError, ValueError, OSError):
         yield Fault("parameters.business_time_zone", 'is no IANA time zone such as "Europe/Berlin" or "UTC"')

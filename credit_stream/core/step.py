@@ -21,11 +21,13 @@ from credit_stream.core.money import TooLarge
 from credit_stream.core.outputs import InputPosition
 from credit_stream.core.rows import PARTITION, SEEN, Partition, Seen
 from credit_stream.core.settings import compiled
-from credit_stream.core.topics import BROADCAST_TOPICS, DECISIONS, INVOICES, PAYMENTS
+from credit_stream.core.topics import BROADCAST_TOPICS, DECISIONS, INTERNAL_TOPICS, INVOICES, PAYMENTS
 from credit_stream.core.view import Publication, Refusal, StepResult, View
 from credit_stream.core.work import Work
 
 HASH_BYTES = 16
+SEPARATE_IDS = BROADCAST_TOPICS | INTERNAL_TOPICS
+"""Streams whose event ids are a name space of their own."""
 NEW_PARTITION = Partition()
 
 OF_CUSTOMER: dict[type[Event], Callable[..., Refusal | None]] = {
@@ -76,13 +78,13 @@ def step(view: View, event: Event, position: InputPosition) -> StepResult:
     """Takes one event.
 
     A refused event leaves no trace but the refusal, of which the engine makes a dead letter; a repeated one publishes
-    its decisions again and changes nothing (spec 2). Ids of settings and rates, which all partitions take, are
-    remembered apart and for good: an order's id that lies in one partition must not make that one refuse them.
+    its decisions again and changes nothing (spec 2). Ids of settings and rates, which all partitions take, and of
+    requests between tasks are remembered apart and for good: an order's id must not make a partition refuse them.
     """
     if isinstance(event, events.ClockTicked):
         return _tick(view, event, position)
     content_hash = hash_of(event)
-    stream = position.topic if position.topic in BROADCAST_TOPICS else ""
+    stream = position.topic if position.topic in SEPARATE_IDS else ""
     seen = view.get(SEEN, stream, event.event_id)
     if seen is not None:
         return _again(seen, content_hash, event)
@@ -182,6 +184,7 @@ def _customer_of(event: Event) -> str:
 def _finish(work: Work, ledgers: Ledgers) -> None:
     """Offers freed credit to held orders, publishes the exposures that changed, writes accounts and clock."""
     if work.parameters.evaluate_on == "event":
+        ledgers.note_freed()
         for customer_id in list(work.freed):
             ledger: Ledger = ledgers.open(customer_id)
             if ledger.holds:

@@ -22,11 +22,13 @@ Row_co = TypeVar("Row_co", bound=Struct, covariant=True)
 class Table(Generic[Row_co]):
     """One kind of row: its name in keys and its type. Every table is declared in `core/rows.py`."""
 
-    __slots__ = ("name", "row_type")
+    __slots__ = ("listed", "name", "row_type")
 
-    def __init__(self, name: str, row_type: type[Row_co]) -> None:
+    def __init__(self, name: str, row_type: type[Row_co], *, listed: bool = False) -> None:
+        """`listed`: the core asks for the ids under a parent; of other tables it only gets rows."""
         self.name = name
         self.row_type = row_type
+        self.listed = listed
 
     def __repr__(self) -> str:
         return f"Table({self.name})"

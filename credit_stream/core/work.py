@@ -26,6 +26,7 @@ class Work:
     __slots__ = (
         "as_of", "currencies", "decisions", "event", "freed", "parameters", "partition", "position",
         "publications", "refusal", "settings", "today", "view", "writes",
+        "written_under",
     )  # fmt: skip
 
     def __init__(
@@ -41,6 +42,7 @@ class Work:
         self.parameters: Parameters = settings.parameters
         self.count_as_of()
         self.writes: dict[Key, Struct | None] = {}
+        self.written_under: dict[tuple[Table[Struct], str], dict[str, None]] = {}
         self.publications: list[Publication] = []
         self.decisions: list[CreditDecision] = []
         self.freed: dict[str, None] = {}
@@ -60,20 +62,26 @@ class Work:
     def put(self, table: Table[R], parent: str, row_id: str, row: R) -> None:
         """Writes a row."""
         self.writes[table, parent, row_id] = row
+        if table.listed:
+            self.written_under.setdefault((table, parent), {})[row_id] = None
 
     def drop(self, table: Table[R], parent: str, row_id: str) -> None:
         """Deletes a row, if there is one."""
         self.writes[table, parent, row_id] = None
+        if table.listed:
+            self.written_under.setdefault((table, parent), {})[row_id] = None
 
     def ids(self, table: Table[R], parent: str) -> list[str]:
         """The ids under the parent as this step left them so far, in code-point order."""
+        written = self.written_under.get((table, parent))
+        if written is None:
+            return list(self.view.ids(table, parent))
         listed = set(self.view.ids(table, parent))
-        for (written, under, row_id), row in self.writes.items():
-            if written is table and under == parent:
-                if row is None:
-                    listed.discard(row_id)
-                else:
-                    listed.add(row_id)
+        for row_id in written:
+            if self.writes[table, parent, row_id] is None:
+                listed.discard(row_id)
+            else:
+                listed.add(row_id)
         return sorted(listed)
 
     def publish(self, key: str, record: OutputRecord) -> None:
