@@ -35,6 +35,10 @@ class RateMissing(Exception):
     """A rule needs an exchange rate that is not there; the order is held for that (spec 1.2)."""
 
 
+NOTHING_OVERDUE, OVERDUE = "nothing overdue", "something overdue"
+NO_EXPIRY_DATE = "no expiry date"
+"""What is shown where there is no figure to compare."""
+
 Look = Callable[["Rule", "Facts"], tuple[Observation, ...]]
 
 
@@ -46,6 +50,11 @@ class RuleType(NamedTuple):
     holds: Look
     excuses: Look
     limit: bool = False
+
+
+def _without(reason: str, observed: str, wanted: str) -> tuple[Observation, ...]:
+    """The condition that the rule is about is not there, so it is no hit."""
+    return (Observation(reason, False, observed, "equal", wanted, "text"),)
 
 
 def never(_rule: Rule, _facts: Facts) -> tuple[Observation, ...]:
@@ -69,13 +78,17 @@ def days_overdue_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
     if rule.value_type == "amount":
         return _overdue_by_amount(rule, facts, "below")
     days = facts.days_overdue
-    return (Observation("invoice_overdue", 0 < days < rule.days, str(days), "below", str(rule.days), "days"),)
+    if days == 0:
+        return _without("invoice_overdue", NOTHING_OVERDUE, OVERDUE)
+    return (Observation("invoice_overdue", days < rule.days, str(days), "below", str(rule.days), "days"),)
 
 
 def _overdue_by_amount(rule: Rule, facts: Facts, operator: str) -> tuple[Observation, ...]:
+    if operator == "below" and facts.days_overdue == 0:
+        return _without("invoice_overdue", NOTHING_OVERDUE, OVERDUE)
     currency = rule.currency or facts.currency
     overdue, amount = facts.overdue_in(currency), facts.amount_of(rule, currency, below=operator == "below")
-    hit = overdue > amount if operator == "above" else facts.days_overdue > 0 and overdue < amount
+    hit = overdue > amount if operator == "above" else overdue < amount
     return (Observation("invoice_overdue", hit, *facts.compared(overdue, operator, amount, currency)),)
 
 
@@ -109,16 +122,17 @@ def credit_limit_expired(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
     days = facts.days_expired
     if days is None:
         hold = facts.holds_blank_expiry
-        return (Observation("credit_limit_expired", hold, "no expiry date", "above", str(rule.days), "days"),)
+        wanted = NO_EXPIRY_DATE if hold else "an expiry date"
+        return (Observation("credit_limit_expired", hold, NO_EXPIRY_DATE, "equal", wanted, "text"),)
     return (Observation("credit_limit_expired", days > rule.days, str(days), "above", str(rule.days), "days"),)
 
 
 def credit_limit_expired_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
     """Expired, but less than N days ago."""
     days = facts.days_expired
-    hit = days is not None and 0 < days < rule.days
-    observed = "no expiry date" if days is None else str(days)
-    return (Observation("credit_limit_expired", hit, observed, "below", str(rule.days), "days"),)
+    if days is None or days <= 0:
+        return _without("credit_limit_expired", NO_EXPIRY_DATE if days is None else "not expired", "expired")
+    return (Observation("credit_limit_expired", days < rule.days, str(days), "below", str(rule.days), "days"),)
 
 
 # --- 5 overdue_amount -------------------------------------------------------------------------------------------
@@ -138,10 +152,11 @@ def overdue_amount(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
 
 def overdue_amount_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
     """Something is overdue, but less than the amount."""
+    if facts.days_overdue == 0:
+        return _without("overdue_amount", NOTHING_OVERDUE, OVERDUE)
     currency = rule.currency or facts.currency
     overdue, amount = facts.overdue_in(currency), facts.amount_of(rule, currency, below=True)
-    hit = facts.days_overdue > 0 and overdue < amount
-    return (Observation("overdue_amount", hit, *facts.compared(overdue, "below", amount, currency)),)
+    return (Observation("overdue_amount", overdue < amount, *facts.compared(overdue, "below", amount, currency)),)
 
 
 # --- 6 order_amount ---------------------------------------------------------------------------------------------
