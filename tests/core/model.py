@@ -19,8 +19,6 @@ class Order:
     delivered: int = 0
     state: str = "open"
     verdict: str = "released"
-    frozen: bool = False
-    """Something of it was credited or voided while it was closed."""
 
 
 @dataclass
@@ -34,8 +32,11 @@ class Invoice:
     credited: int = 0
     with_discount: bool = False
     voided: bool = False
-    taken_from_order: int = 0
-    """What it still takes from its order: its amount less what came back."""
+
+    @property
+    def taken_from_order(self) -> int:
+        """What it takes from its order: its amount less what came back."""
+        return 0 if self.voided else self.amount - self.credited
 
     @property
     def open(self) -> int:
@@ -81,7 +82,7 @@ class Books:
 
     def post_invoice(self, invoice_id: str, amount: int, parts: list[tuple[int, int]], order: str | None) -> None:
         """A new invoice; payments that wait for it settle it."""
-        self.invoices[invoice_id] = Invoice(amount, parts, order, taken_from_order=amount)
+        self.invoices[invoice_id] = Invoice(amount, parts, order)
         for payment in self.payments.values():
             for waiting in [each for each in payment.waiting if each[0] == invoice_id]:
                 payment.waiting.remove(waiting)
@@ -99,28 +100,19 @@ class Books:
         payment.settled.append((invoice_id, amount + discount))
 
     def credit(self, invoice_id: str, amount: int) -> None:
-        """A credit note on an invoice: it settles it, and gives the order its part back unless that is closed."""
+        """A credit note on an invoice settles it and gives the order its part back."""
         invoice = self.invoices[invoice_id]
         invoice.settled += amount
         invoice.credited += amount
-        self._give_back(invoice, amount)
 
     def void(self, invoice_id: str) -> None:
         """The invoice never was; what had settled it is unapplied."""
         invoice = self.invoices[invoice_id]
-        self._give_back(invoice, invoice.amount - invoice.credited)
         self.credits += invoice.credited
         for payment in self.payments.values():
             payment.unapplied += sum(amount for settled, amount in payment.settled if settled == invoice_id)
             payment.settled = [each for each in payment.settled if each[0] != invoice_id]
         invoice.voided = True
-
-    def _give_back(self, invoice: Invoice, amount: int) -> None:
-        order = self.orders.get(invoice.order or "")
-        if order is not None and order.state == "closed":
-            order.frozen = True
-            return
-        invoice.taken_from_order -= amount
 
     def reverse(self, payment_id: str) -> None:
         """All that the payment settled is open again."""
@@ -136,7 +128,10 @@ class Books:
         return sum(invoice.taken_from_order for invoice in self.invoices.values() if invoice.order == order_id)
 
     def parts_of(self, order_id: str) -> tuple[int, int]:
-        """What counts of an order if it is not on hold: not delivered, and delivered but not invoiced."""
+        """What counts of an order if it is not on hold: not delivered, and delivered but not invoiced.
+
+        Of a closed one only what is delivered, whatever comes back from its invoices (spec 3.2, 15).
+        """
         order = self.orders[order_id]
         invoiced = self.invoiced_on(order_id)
         if order.state == "cancelled" or order.verdict == "rejected":
@@ -167,8 +162,8 @@ class Books:
 
 
 def total(buckets: dict[str, int], scope: str = "balance_and_orders", unapplied_counts: bool = True) -> int:
-    """Exposure from its buckets (spec 3.1): which of them count."""
+    """Exposure from its buckets (spec 3.1): which of them count. `none` is only that the limit is not checked."""
     counted = buckets["current_invoices"] + buckets["overdue_invoices"]
-    counted += buckets["delivered_not_invoiced"] * (scope in ("balance_and_delivered", "balance_and_orders"))
-    counted += buckets["open_orders"] * (scope == "balance_and_orders")
+    counted += buckets["delivered_not_invoiced"] * (scope != "balance")
+    counted += buckets["open_orders"] * (scope in ("balance_and_orders", "none"))
     return counted - buckets["unapplied"] * unapplied_counts

@@ -1,0 +1,83 @@
+"""A checkpoint: what a batch of inputs led to, and the one order in which it becomes durable (design 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from credit_stream.core.topics import INPUT_TOPICS
+from credit_stream.core.view import Key, Publication
+from credit_stream.engine.row_bytes import encode_key, encode_row
+from credit_stream.engine.sequence import SequenceRecord
+
+if TYPE_CHECKING:
+    from credit_stream.engine.ports import Log, Store
+
+INPUTS = frozenset(INPUT_TOPICS)
+
+
+class Position(Struct, frozen=True):
+    """How far a partition is: how many checkpoints it has made, and the next offset of every topic it has read."""
+
+    number: int
+    offsets: Mapping[str, int]
+
+
+NOWHERE = Position(0, {})
+"""Where a partition starts."""
+
+
+class Changes:
+    """The rows that a checkpoint leaves (None: deleted) and the position that they stand for."""
+
+    __slots__ = ("_encoded", "position", "rows")
+
+    def __init__(self, rows: Mapping[Key, Struct | None], position: Position) -> None:
+        self.rows = rows
+        self.position = position
+        self._encoded: list[tuple[bytes, bytes | None]] | None = None
+
+    def encoded(self) -> list[tuple[bytes, bytes | None]]:
+        """Key and value bytes of the rows. Made once: the changelog and the store take the same."""
+        if self._encoded is None:
+            self._encoded = [
+                (encode_key(table, parent, row_id), None if row is None else encode_row(row))
+                for (table, parent, row_id), row in self.rows.items()
+            ]
+        return self._encoded
+
+
+class Checkpoint(Struct, frozen=True):
+    """What one partition task makes durable at once.
+
+    `values` are the encoded records of `publications`, one for one (None: a tombstone); it is empty when the task was
+    given no encoder. `sequence` is the order in which the inputs were taken.
+    """
+
+    partition: int
+    publications: list[Publication]
+    values: list[bytes | None]
+    sequence: SequenceRecord
+    changes: Changes
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether something published is an input of some partition."""
+        return any(publication.topic in INPUTS for publication in self.publications)
+
+
+def write(checkpoint: Checkpoint, log: Log, store: Store) -> None:
+    """Makes a checkpoint durable, in this order and written once.
+
+    1. outputs, requests, changelog rows and one `credit.sequence` record are produced inside a transaction,
+    2. the source offsets are sent to the transaction,
+    3. it commits,
+    4. rows and the positions reached go to the local store in one write batch.
+
+    Whatever fails before 3 ends, aborts: nothing was visible and the batch is taken again. Whatever fails after 3 is
+    recovered from the changelog (`restore`). The store is never ahead of the log.
+    """
+    log.commit(checkpoint)
+    store.write(checkpoint.changes)
