@@ -28,7 +28,9 @@ CODE_OF_STATUS: Mapping[int, str] = {
 class Problem(Exception):
     """A request that cannot be answered: status, code and a sentence that says what to do."""
 
-    def __init__(self, status: int, message: str, code: str | None = None, headers: Mapping[str, str] | None = None):
+    def __init__(
+        self, status: int, message: str, code: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code or CODE_OF_STATUS[status]

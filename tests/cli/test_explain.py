@@ -10,10 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from credit_stream.cli.commands import credit_stream
+from credit_stream.cli.proof import contradictions
 from credit_stream.cli.tables import grouped
-from credit_stream.cli.words import CAUSES, LIMIT_SOURCES, REASONS, SUBJECTS, VERDICTS
+from credit_stream.cli.words import CAUSES, LIMIT_SOURCES, REASONS, SUBJECTS, VERDICTS, explained
+from credit_stream.company import Company, Plan
 from credit_stream.core import outputs, reasons
 from credit_stream.core.rules import RULES
+from credit_stream.hosts.memory import MemoryHost
 
 RULES_FILE = """
 [[rules]]
@@ -148,6 +151,16 @@ def test_what_is_no_decision_is_refused_with_what_to_give(text: str, said: str) 
     result = explain(text=text)
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_every_decision_of_the_company_proves_itself_and_can_be_said_in_words() -> None:
+    """A month with holds, releases by people, returns, other currencies."""
+    host = MemoryHost()
+    produced = (each for event in Company(Plan(days=30, customers=60)) for each in host.process_event(event))
+    found = [record for _, _, record in produced if isinstance(record, outputs.CreditDecision)]
+    assert {decision.verdict for decision in found} >= {"released", "on_hold"}
+    assert [fault for decision in found for fault in contradictions(decision)] == []
+    assert all(explained(decision) for decision in found)
 
 
 def test_every_code_of_a_decision_has_words() -> None:

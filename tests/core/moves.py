@@ -49,11 +49,15 @@ def _state(
 ) -> list[Produced]:
     fields = {"amount_minor": amount, "secured_amount_minor": secured, "currency": "USD"}
     known = history.books.orders.get(order_id)
-    checked = known is None or known.verdict == "on_hold"
+    before = 0 if known is None else sum(history.books.parts_of(order_id))
     produced = history.send(event_type, order_id=order_id, customer_id=CUSTOMER, **fields)
     history.books.place(order_id, amount, secured)
-    if checked:
+    rises = sum(history.books.parts_of(order_id)) > before
+    if known is None or known.verdict == "on_hold" or rises:
         history.compare_check(order_id, produced)
+    else:
+        (decision, *_) = [record for _, key, record in produced if key == order_id]
+        assert isinstance(decision, CreditDecision) and decision.reasons == ("not_checked",)
     return produced
 
 
