@@ -209,8 +209,9 @@ def _settle_now(
 
 def _amounts(work: Work, credit: Credit, settlement: Settlement, invoice: Invoice) -> Amounts | Refusal:
     decimals = work.currencies[invoice.currency]
-    amount, discount = money.minor(settlement.amount, decimals), money.minor(settlement.discount, decimals)
-    if amount is None or discount is None or amount < 0 or discount < 0:
+    amount = money.amount_of_document(settlement.amount, decimals)
+    discount = money.amount_of_document(settlement.discount, decimals)
+    if amount is None or discount is None:
         return Refusal(
             codes.INVALID,
             f"A settlement of invoice {invoice.invoice_id} is no amount from 0 on in {invoice.currency}: mend it.",

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 DECIMAL_TEXT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
-AMOUNT_MINOR_MAX = 10**15 - 1
-"""The largest amount of one document: so that the sums of thousands of them still fit into 64 bits."""
+AMOUNT_MINOR_MAX = 10**17 - 1
+"""The largest amount of one document: 15 digits before the point in a currency with two decimals."""
 TOTAL_MINOR_MAX = 2**60
 """The largest total of a bucket: exposure is a sum of a few of them, and must fit into 64 bits."""
 RATIO_PLACES = 2
@@ -69,15 +69,20 @@ def convert(amount_minor: int, decimals_from: int, decimals_to: int, rate: str) 
 
 
 def minor(text: str, decimals: int) -> int | None:
-    """The minor units of decimal text; None for no plain decimal, more decimals than the currency has, or too much."""
+    """The minor units of decimal text; None when it is no plain decimal or has more decimals than the currency."""
     try:
         exact = ratio(text)
     except ValueError:
         return None
     if exact.places > decimals:
         return None
-    amount = exact.numerator * int(10 ** (decimals - exact.places))
-    return amount if abs(amount) <= AMOUNT_MINOR_MAX else None
+    return exact.numerator * int(10 ** (decimals - exact.places))
+
+
+def amount_of_document(text: str, decimals: int) -> int | None:
+    """The minor units of decimal text from 0 on, None for anything else or for more than a document may have."""
+    amount = minor(text, decimals)
+    return amount if amount is not None and 0 <= amount <= AMOUNT_MINOR_MAX else None
 
 
 def text(amount_minor: int, decimals: int) -> str:

@@ -260,10 +260,11 @@ def order_delivered(work: Work, ledger: Ledger, event: OrderDelivered) -> Refusa
         early = order or Order(event.order_id, event.customer_id)
         work.put(ORDERS, event.customer_id, event.order_id, changed(early, early_delivered=event.delivered_amount))
         return None
-    delivered = money.minor(event.delivered_amount, work.currencies[order.currency])
+    delivered = money.amount_of_document(event.delivered_amount, work.currencies[order.currency])
     if delivered is None:
         return Refusal(
-            codes.INVALID, f"The delivered amount has more decimals than {order.currency} has: round it and send again."
+            codes.INVALID,
+            f"The delivered amount is too large or has more decimals than {order.currency} has: mend it first.",
         )
     ledger.count(changed(order, delivered_minor=delivered), order)
     return None

@@ -442,14 +442,14 @@ def _decimal_faults(place: str, value: str) -> Iterator[Fault]:
         yield Fault(place, f'is {value!r}; write a decimal number from 0 on, such as "12.5"')
 
 
-def _amount_faults(place: str, value: str, currency: str, currencies: Mapping[str, int]) -> Iterator[Fault]:
+def _amount_faults(place: str, field: str, value: str, currency: str, currencies: Mapping[str, int]) -> Iterator[Fault]:
     if currency and currency not in currencies:
         close = nearest(currency, tuple(currencies)) if len(currency) <= 3 else 'use an ISO 4217 code such as "EUR"'
         yield Fault(f"{place}.currency", f"is {currency!r}, which is no currency; {close.split('known are')[0]}")
         return
     minor = money.minor(value, currencies.get(currency, 4))
     if minor is None or minor < 0:
-        yield Fault(f"{place}.amount", f"is {value!r}; write an amount from 0 on with the decimals of its currency")
+        yield Fault(f"{place}.{field}", f"is {value!r}; write an amount from 0 on with the decimals of its currency")
 
 
 def _rule_faults(document: Document, currencies: Mapping[str, int]) -> Iterator[Fault]:
@@ -457,7 +457,7 @@ def _rule_faults(document: Document, currencies: Mapping[str, int]) -> Iterator[
         yield Fault("rules", f"are {len(document.rules)}; at most {RULES_MAX} can be checked for every order")
     for index, rule in enumerate(document.rules):
         yield from _faults_of_rule(rule, f"rules[{index}]")
-        yield from _amount_faults(f"rules[{index}]", rule.amount, rule.currency, currencies)
+        yield from _amount_faults(f"rules[{index}]", "amount", rule.amount, rule.currency, currencies)
 
 
 def _faults_of_rule(rule: Rule, place: str) -> Iterator[Fault]:
@@ -497,7 +497,7 @@ def _list_faults(document: Document, currencies: Mapping[str, int]) -> Iterator[
     ):
         for index, step in enumerate(approval.steps):
             place = f"{name}.steps[{index}]"
-            yield from _amount_faults(place, step.above, step.currency, currencies)
+            yield from _amount_faults(place, "above", step.above, step.currency, currencies)
             if step.people < 1:
                 yield Fault(f"{place}.people", f"is {step.people}; at least one person approves")
 
@@ -553,11 +553,11 @@ def _automatic_limit_faults(document: Document, currencies: Mapping[str, int]) -
     groups = tuple(group.id for group in document.scoring_groups)
     for index, limit in enumerate(document.automatic_limits):
         place = f"automatic_limits[{index}]"
-        yield from _amount_faults(place, limit.maximum_revenue, limit.currency, currencies)
+        yield from _amount_faults(place, "maximum_revenue", limit.maximum_revenue, limit.currency, currencies)
         if not limit.currency:
             yield Fault(f"{place}.currency", "is empty; name the currency of its amounts")
         for number, line in enumerate(limit.lines):
             at = f"{place}.lines[{number}]"
             if line.scoring_group not in groups:
                 yield Fault(f"{at}.scoring_group", f"is {line.scoring_group!r}; {nearest(line.scoring_group, groups)}")
-            yield from _amount_faults(at, line.credit_limit, limit.currency, currencies)
+            yield from _amount_faults(at, "credit_limit", line.credit_limit, limit.currency, currencies)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from credit_stream.core.reasons import HOLDING, REFUSING, RELEASING
-from tests.core.verbs import DECIMAL, Json, Misread, Words, did_you_mean
+from tests.core.words import DECIMAL, Json, Misread, Words, did_you_mean
 
 DECIMALS_OF_BUCKETS = ("current", "overdue", "orders", "delivered", "unapplied")
 

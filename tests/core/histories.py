@@ -24,6 +24,8 @@ FIRST_DAY = 20_514
 DAY_MS = 86_400_000
 LIMIT = 200_000
 LATE_DAYS = 3
+RATES = {"USD": ("1", 2), "EUR": ("2", 2), "JPY": ("0.03", 0)}
+"""Currencies of documents, with units of the credit currency for one, and decimals: every amount converts exactly."""
 SCOPES = ("balance_and_orders", "balance_and_delivered", "balance", "none")
 
 Event = TypeVar("Event", bound=e.Event)
@@ -36,6 +38,12 @@ class Variant(msgspec.Struct, frozen=True):
     unapplied_counts: bool = True
     held_counts: bool = False
     automatic_release: str = "off"
+    currency: str = "USD"
+
+    @property
+    def factor(self) -> int:
+        """Minor units of the credit currency for one of the documents' currency."""
+        return {"USD": 1, "EUR": 2, "JPY": 3}[self.currency]
 
     def document(self) -> str:
         """The settings as JSON."""
@@ -64,6 +72,9 @@ class History:
         self.published: Exposure | None = None
         self.forced: set[str] = set()
         self.outputs: list[Produced] = []
+        pair = {"from_currency": variant.currency, "to_currency": "USD", "rate": RATES[variant.currency][0]}
+        if variant.currency != "USD":
+            self.send(e.ExchangeRatePublished, valid_from=0, **pair)
         self.send(e.CustomerUpdated, customer_id=CUSTOMER, credit_currency="USD", credit_limit_minor=LIMIT)
 
     # --- sending ------------------------------------------------------------------------------------------------
@@ -99,7 +110,9 @@ class History:
 
     def compare(self) -> None:
         """What is published is what the books add up to."""
-        variant, expected = self.variant, self.books.buckets(self.variant.held_counts)
+        variant = self.variant
+        in_documents = self.books.buckets(variant.held_counts)
+        expected = {name: amount * variant.factor for name, amount in in_documents.items()}
         wanted = total(expected, variant.scope, variant.unapplied_counts)
         shown = self.published
         assert shown is not None and shown.exposure_minor == wanted, f"{wanted} expected, {expected}, got {shown}"
@@ -113,14 +126,19 @@ class History:
         variant, books = self.variant, self.books
         others = Books(books.orders.copy(), books.invoices, books.payments, books.credits, books.today)
         del others.orders[order_id]
-        before = total(others.buckets(variant.held_counts), variant.scope, variant.unapplied_counts)
-        open_amount = sum(books.parts_of(order_id))
+        before = total(others.buckets(variant.held_counts), variant.scope, variant.unapplied_counts) * variant.factor
+        open_amount = sum(books.parts_of(order_id)) * variant.factor
         assert (decision.exposure_before.total_minor, decision.order_open_amount_minor) == (before, open_amount)
         assert decision.exposure_after.total_minor == before + open_amount
         parts = [part for invoice in books.invoices.values() for part in invoice.open_parts()]
         late = any(amount and books.today - due > LATE_DAYS for due, amount in parts)
         above = open_amount > 0 and before + open_amount > LIMIT and variant.scope != "none"
         assert decision.reasons == ("invoice_overdue",) * late + ("credit_limit_exceeded",) * above
+
+    def text(self, minor: int) -> str:
+        """An amount as a settlement or a delivery says it, in the documents' currency."""
+        decimals = RATES[self.variant.currency][1]
+        return str(minor) if decimals == 0 else f"{minor // 100}.{minor % 100:02}"
 
     # --- what there is to choose from ---------------------------------------------------------------------------
 
@@ -143,4 +161,5 @@ variants = st.builds(
     unapplied_counts=st.booleans(),
     held_counts=st.booleans(),
     automatic_release=st.sampled_from(["off", "without_posting"]),
+    currency=st.sampled_from(tuple(RATES)),
 )

@@ -1,7 +1,8 @@
 """Small ledgers as tests: reads the cases of `cases/*.txt`, plays them through the host in memory, compares.
 
 `load` gives the cases, `play` the answers of one, `faults` what does not hold. The format is in `cases/README.md`,
-its verbs are in `verbs`, its expectations in `claims`. A word that is not understood is an error with file and line.
+its lines are in `verbs` and `setting_lines`, its expectations in `claims`. What is not understood is an error with file
+and line.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from credit_stream.hosts.memory import MemoryHost
 from credit_stream.wire.json_lines import output_to_json
 from tests.core import claims as c
 from tests.core.claims import Claim, Kind
-from tests.core.verbs import COMMANDS, DATE_OF_EVENT, DEFAULTS, SETTINGS, VERBS, Json, Misread, Words, did_you_mean
+from tests.core.setting_lines import SETTINGS
+from tests.core.verbs import COMMANDS, DATE_OF_EVENT, DEFAULTS, VERBS
+from tests.core.words import Json, Misread, Words, did_you_mean
 
 CASES = Path(__file__).parent / "cases"
 FIRST_INSTANT = datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC)

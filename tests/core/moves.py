@@ -47,7 +47,7 @@ def _place(history: History, a: int, b: int, c: int) -> list[Produced]:
 def _state(
     history: History, event_type: type[e.OrderPlaced], order_id: str, amount: int, secured: int
 ) -> list[Produced]:
-    fields = {"amount_minor": amount, "secured_amount_minor": secured, "currency": "USD"}
+    fields = {"amount_minor": amount, "secured_amount_minor": secured, "currency": history.variant.currency}
     known = history.books.orders.get(order_id)
     before = 0 if known is None else sum(history.books.parts_of(order_id))
     produced = history.send(event_type, order_id=order_id, customer_id=CUSTOMER, **fields)
@@ -72,7 +72,7 @@ def _place_again(history: History, a: int, b: int, c: int) -> Played:
     order_id = pick(list(history.books.orders), a)
     if order_id is None:
         return None
-    fields = {"order_id": order_id, "customer_id": CUSTOMER, "amount_minor": c, "currency": "USD"}
+    fields = {"order_id": order_id, "customer_id": CUSTOMER, "amount_minor": c, "currency": history.variant.currency}
     return history.send(e.OrderPlaced, refused=True, **fields)
 
 
@@ -82,7 +82,7 @@ def _deliver(history: History, a: int, b: int, c: int) -> Played:
         return None
     order = history.books.orders[order_id]
     order.delivered = max(order.delivered, c)
-    amount = f"{order.delivered // 100}.{order.delivered % 100:02}"
+    amount = history.text(order.delivered)
     return history.send(e.OrderDelivered, order_id=order_id, customer_id=CUSTOMER, delivered_amount=amount)
 
 
@@ -157,7 +157,7 @@ def _invoice(history: History, a: int, b: int, c: int) -> list[Produced]:
         customer_id=CUSTOMER,
         order_id=order,
         amount_minor=amount,
-        currency="USD",
+        currency=history.variant.currency,
         invoice_date=books.today - 10,
         due_date=None if instalments else parts[0][0],
         instalments=instalments,
@@ -168,7 +168,12 @@ def _invoice(history: History, a: int, b: int, c: int) -> list[Produced]:
 
 def _bad_invoice(history: History, a: int, b: int, c: int) -> list[Produced]:
     parts = (e.Instalment(due_date=history.books.today, amount_minor=c), e.Instalment(due_date=1, amount_minor=a + 1))
-    fields = {"invoice_date": history.books.today, "currency": "USD", "amount_minor": c, "instalments": parts}
+    fields = {
+        "invoice_date": history.books.today,
+        "currency": history.variant.currency,
+        "amount_minor": c,
+        "instalments": parts,
+    }
     return history.send(e.InvoicePosted, refused=True, invoice_id="bad", customer_id=CUSTOMER, **fields)
 
 
@@ -196,7 +201,7 @@ def _credit_note(history: History, invoice_id: str | None, amount: int, refused:
         customer_id=CUSTOMER,
         invoice_id=invoice_id,
         amount_minor=amount,
-        currency="USD",
+        currency=history.variant.currency,
         credit_note_date=history.books.today,
     )
 
@@ -218,11 +223,6 @@ def _dispute(history: History, a: int, b: int, c: int) -> Played:
 
 
 # --- moves: payments --------------------------------------------------------------------------------------------
-
-
-def money(minor: int) -> str:
-    """As a settlement says amounts."""
-    return f"{minor // 100}.{minor % 100:02}"
 
 
 def _pay(history: History, a: int, b: int, c: int) -> list[Produced]:
@@ -253,9 +253,9 @@ def _payment(
         payment_id=payment_id,
         customer_id=CUSTOMER,
         amount_minor=amount + 1,
-        currency="USD",
+        currency=history.variant.currency,
         received_on=books.today,
-        settlements=_settlements(settlements),
+        settlements=_settlements(history, settlements),
     )
     if not refused:
         payment = books.payments[payment_id] = Payment(amount + 1)
@@ -264,8 +264,9 @@ def _payment(
     return produced
 
 
-def _settlements(settlements: Sequence[tuple[str, int, int]]) -> tuple[e.Settlement, ...]:
-    return tuple(e.Settlement(invoice_id=id, amount=money(x), discount=money(d)) for id, x, d in settlements)
+def _settlements(history: History, shares: Sequence[tuple[str, int, int]]) -> tuple[e.Settlement, ...]:
+    text = history.text
+    return tuple(e.Settlement(invoice_id=id, amount=text(x), discount=text(d)) for id, x, d in shares)
 
 
 def _apply(history: History, a: int, b: int, c: int) -> Played:
@@ -277,7 +278,7 @@ def _apply(history: History, a: int, b: int, c: int) -> Played:
         return None
     payment, refused = books.payments[payment_id], b == 1
     amount = payment.unapplied + 1 if refused else min(c + 1, payment.unapplied, books.invoices[invoice_id].open)
-    fields = {"applied_on": books.today, "settlements": _settlements([(invoice_id, amount, 0)])}
+    fields = {"applied_on": books.today, "settlements": _settlements(history, [(invoice_id, amount, 0)])}
     produced = history.send(e.PaymentApplied, refused=refused, payment_id=payment_id, customer_id=CUSTOMER, **fields)
     if not refused:
         books.settle(payment, invoice_id, amount, 0)

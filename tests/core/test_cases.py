@@ -14,7 +14,8 @@ import pytest
 
 from tests.core.claims import differences, wrong_versions
 from tests.core.ledger import Answer, Case, LedgerError, Line, faults, load, play
-from tests.core.verbs import DEFAULT_PARAMETERS, VERBS
+from tests.core.setting_lines import DEFAULT_PARAMETERS
+from tests.core.verbs import VERBS
 
 CASES = pytest.mark.parametrize("case", load(), ids=lambda case: f"{case.theme}: {case.title}")
 

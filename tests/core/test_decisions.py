@@ -17,7 +17,7 @@ import pytest
 
 from credit_stream.core.settings import Parameters
 from tests.core.ledger import Case, Ledger, load, play_into, read
-from tests.core.verbs import DECIMAL, Json
+from tests.core.words import DECIMAL, Json
 
 COMPARISONS: Mapping[str, Callable[[object, object], bool]] = {
     "above": operator.gt,

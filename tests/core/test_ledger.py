@@ -7,7 +7,8 @@ import re
 import pytest
 
 from tests.core.ledger import CASES, TOPIC_AND_KIND, LedgerError, faults, play, read
-from tests.core.verbs import EVERYWHERE, RULE_VALUES, SETTINGS, VERBS
+from tests.core.setting_lines import RULE_VALUES, SETTINGS
+from tests.core.verbs import EVERYWHERE, VERBS
 
 HEAD = "rule limit: credit_limit_used 100 %\ncustomer C1 limit 1000\n== Anything (spec 4.4)\n"
 

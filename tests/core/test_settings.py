@@ -261,7 +261,7 @@ def test_every_fault_is_found_at_once() -> None:
     assert [fault.place for fault in check(second, CURRENCIES)] == ["parameters.credit_horizon_days", "rules[0].days"]
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "[]", "1", "{", "null", "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "nonsense", "[]", "1", "{", "null", "[" * 100_000], ids=range(7))
 def test_a_document_that_is_no_json_object_is_a_fault(text: str) -> None:
     """Spec 12: rubbish on the stream of settings is refused like a wrong name."""
     (fault,) = check_text(text, CURRENCIES)
