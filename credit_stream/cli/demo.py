@@ -54,9 +54,11 @@ def command(
     from credit_stream.cli.demo_past import Past
     from credit_stream.company import Plan
     from credit_stream.hosts.failures import HostFailure
+    from credit_stream.hosts.garbage import leave_garbage_alone
     from credit_stream.service.run import Address, CannotListen
     from credit_stream.service.system import System
 
+    leave_garbage_alone()
     clock = DemoClock()
     plan = Plan(seed=seed, customers=size, days=None, orders_a_day=ORDERS_A_DAY_OF_CUSTOMER * size)
     if not as_json:

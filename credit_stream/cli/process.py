@@ -51,8 +51,10 @@ def _host(settings: Path | None) -> MemoryHost:
         document, faults = read_settings(settings)
         if faults:
             raise bad_inputs([f"{settings}: {fault.place}: {fault.message}" for fault in faults])
+    from credit_stream.hosts.garbage import leave_garbage_alone
     from credit_stream.hosts.memory import MemoryHost
 
+    leave_garbage_alone()
     return MemoryHost(settings_document=document)
 
 

@@ -48,11 +48,13 @@ def command(
     """
     document = None if settings is None else _document(settings)
     from credit_stream.hosts.failures import HostFailure
+    from credit_stream.hosts.garbage import leave_garbage_alone
     from credit_stream.service.logs import Log
     from credit_stream.service.published_settings import publish
     from credit_stream.service.run import Address, CannotListen, run
     from credit_stream.service.system import System
 
+    leave_garbage_alone()
     log = Log()
     try:
         with closing(System(data, partitions, fsync=fsync)) as system:
