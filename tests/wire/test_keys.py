@@ -59,7 +59,7 @@ PLACES = [
     (made("ReleaseOrder", **ORDER, release_reason="paid"), "C1", "key"),
     (made("ForceHold", reason="audit", customer_id="C1"), "C1", "key"),
     (made("ForceHold", reason="audit"), "e-1", "all"),
-    (made("ForceHold", reason="audit", order_id="O1"), "e-1", "all"),
+    (made("ForceHold", reason="audit", order_id="O1"), "e-1", "key"),
     (made("ForceHold", reason="audit", selection=SELECTION), "e-1", "all"),
     (made("EvaluateHolds", customer_id="C1", order_ids=("O1",)), "C1", "key"),
     (made("EvaluateHolds", customer_id="C1", selection=SELECTION), "C1", "all"),
