@@ -10,6 +10,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import lru_cache
 from types import UnionType
@@ -313,9 +314,19 @@ def check(document: Mapping[str, object], currencies: Mapping[str, int]) -> list
     """
     faults = list(_shape_faults(document, Document, ""))
     if faults:
-        return faults
+        return [*faults, *_faults_of_sound_tables(document, currencies)]
     parsed = msgspec.convert(document, Document)
     return [*_parameter_faults(parsed.parameters), *_rule_faults(parsed, currencies), *_list_faults(parsed, currencies)]
+
+
+def _faults_of_sound_tables(document: Mapping[str, object], currencies: Mapping[str, int]) -> Iterator[Fault]:
+    """What the values of parameters and rules say that have the right shape, in a document that has it not."""
+    with suppress(msgspec.ValidationError):
+        yield from _parameter_faults(msgspec.convert(document.get("parameters", {}), Parameters))
+    rules = document.get("rules")
+    for index, row in enumerate(rules if isinstance(rules, list) else ()):
+        with suppress(msgspec.ValidationError):
+            yield from _faults_of_rule(msgspec.convert(row, Rule), f"rules[{index}]", currencies)
 
 
 def check_text(text: str, currencies: Mapping[str, int]) -> list[Fault]:
@@ -456,11 +467,10 @@ def _rule_faults(document: Document, currencies: Mapping[str, int]) -> Iterator[
     if len(document.rules) > RULES_MAX:
         yield Fault("rules", f"are {len(document.rules)}; at most {RULES_MAX} can be checked for every order")
     for index, rule in enumerate(document.rules):
-        yield from _faults_of_rule(rule, f"rules[{index}]")
-        yield from _amount_faults(f"rules[{index}]", "amount", rule.amount, rule.currency, currencies)
+        yield from _faults_of_rule(rule, f"rules[{index}]", currencies)
 
 
-def _faults_of_rule(rule: Rule, place: str) -> Iterator[Fault]:
+def _faults_of_rule(rule: Rule, place: str, currencies: Mapping[str, int]) -> Iterator[Fault]:
     if rule.type not in RULE_TYPES:
         yield Fault(f"{place}.type", f"cannot be {rule.type!r}; {nearest(rule.type, RULE_TYPES)}")
     if rule.scope != "all" and not rule.account:
@@ -477,6 +487,7 @@ def _faults_of_rule(rule: Rule, place: str) -> Iterator[Fault]:
     if not 0 <= rule.days <= DAYS_MAX:
         yield Fault(f"{place}.days", f"is {rule.days}; it goes from 0 to {DAYS_MAX}")
     yield from _decimal_faults(f"{place}.percent", rule.percent)
+    yield from _amount_faults(place, "amount", rule.amount, rule.currency, currencies)
 
 
 def _list_faults(document: Document, currencies: Mapping[str, int]) -> Iterator[Fault]:
