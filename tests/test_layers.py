@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 
 PURE_LIBRARIES = frozenset(
-    """__future__ abc bisect collections copy dataclasses datetime decimal difflib enum fractions functools hashlib
+    """__future__ abc bisect collections contextlib copy dataclasses datetime decimal difflib enum fractions functools hashlib
     heapq itertools json math msgspec operator re string textwrap types typing zoneinfo""".split()
 )
 IMPURE_CALLS = frozenset(
