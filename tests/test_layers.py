@@ -24,8 +24,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 
 PURE_LIBRARIES = frozenset(
-    """__future__ abc bisect collections contextlib copy dataclasses datetime decimal difflib enum fractions functools hashlib
-    heapq itertools json math msgspec operator re string textwrap types typing zoneinfo""".split()
+    """__future__ abc bisect collections contextlib copy dataclasses datetime decimal difflib enum fractions functools
+    hashlib heapq itertools json math msgspec operator re string textwrap types typing zoneinfo""".split()
 )
 IMPURE_CALLS = frozenset(
     "float open print input datetime.now datetime.today datetime.utcnow date.today id hash eval exec".split()
