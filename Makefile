@@ -16,7 +16,7 @@ PYTHON_IS_NEW_ENOUGH := $(shell $(PYTHON) -c 'import sys; print(sys.version_info
 MADE := $(VENV)/made-with-python-$(PYTHON_VERSION)
 INSTALLED := $(VENV)/installed
 
-.PHONY: run test check bench lock clean
+.PHONY: run test check bench lock kill-test clean
 
 run: $(INSTALLED)
 	@$(BIN)/credit-stream demo
@@ -51,11 +51,19 @@ $(INSTALLED): $(MADE) pyproject.toml requirements.lock
 
 # Pins stay where they are unless pyproject.toml rules them out; make lock UPGRADE=--upgrade moves them all.
 UPGRADE ?=
+LOCK := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock"
 lock:
 	@$(PYTHON) -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet uv
-	@build/lock/bin/uv pip compile --quiet $(UPGRADE) --universal --python-version 3.11 --all-extras --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+	@$(LOCK) $(UPGRADE) --all-extras --output-file requirements.lock pyproject.toml
+	@$(LOCK) --no-annotate --constraint requirements.lock --extra kafka --output-file deploy/requirements.lock pyproject.toml
+	@echo 'hatchling>=1.27' | $(LOCK) --no-annotate --constraint requirements.lock --output-file deploy/build.lock -
+
+# Workers killed at random moments, then everything compared with a straight replay. make kill-test BUDGET=100 SEED=7
+BUDGET ?= 30
+kill-test: $(INSTALLED)
+	@$(BIN)/python -m tests.kafka.campaign --kills $(BUDGET) $(if $(SEED),--seed $(SEED))
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

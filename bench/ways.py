@@ -23,13 +23,13 @@ class Feed:
     currencies = CURRENCIES
 
     def __init__(self) -> None:
-        self.rows: dict[Any, Struct] = {}
+        self.at_hand: dict[Any, Struct] = {}
         self.listed: dict[Any, set[str]] = {}
         self.offsets: dict[str, int] = {}
 
     def get(self, table: Any, parent: str, row_id: str) -> Any:
         """The row, or None."""
-        return self.rows.get((table, parent, row_id))
+        return self.at_hand.get((table, parent, row_id))
 
     def ids(self, table: Any, parent: str) -> Sequence[str]:
         """The ids under the parent, in order."""
@@ -39,10 +39,10 @@ class Feed:
         """Takes over what a step wrote."""
         for key, row in writes.items():
             if row is None:
-                self.rows.pop(key, None)
+                self.at_hand.pop(key, None)
                 self.listed.get(key[:2], set()).discard(key[2])
             else:
-                self.rows[key] = row
+                self.at_hand[key] = row
                 self.listed.setdefault(key[:2], set()).add(key[2])
 
     def position(self, event: Event) -> InputPosition:

@@ -16,9 +16,11 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "wire": frozenset({"core"}),
     "engine": frozenset({"core", "wire"}),
     "company": frozenset({"core"}),
+    "local_kafka": frozenset(),
+    "app": frozenset({"core", "wire", "engine", "hosts", "service"}),
     "hosts": frozenset({"core", "wire", "engine"}),
     "service": frozenset({"core", "wire", "engine", "hosts"}),
-    "cli": frozenset({"core", "wire", "engine", "hosts", "company", "service"}),
+    "cli": frozenset({"core", "wire", "engine", "hosts", "company", "service", "local_kafka"}),
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }

@@ -14,8 +14,12 @@ COMMANDS: Mapping[str, str] = {
     "demo": "A year of a made-up trading company on this machine, then live.",
     "process": "Events from files through the real core in memory.",
     "serve": "The embedded system: durable log and state in one directory, HTTP.",
+    "worker": "One worker of a Kafka cluster.",
+    "broker": "A Kafka broker on this machine, to try things on.",
     "send": "Events from files to the running system.",
+    "topics": "Make and check the topics on Kafka, and print what is in them.",
     "settings": "Check a settings file before it is published.",
+    "schemas": "Compare the Avro schemas with the last release, and register them.",
     "explain": "Say in words why a decision is what it is.",
     "dead-letters": "What could not be read or accepted, and what to do.",
 }

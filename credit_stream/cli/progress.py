@@ -30,6 +30,10 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Takes the bar away, for something to be written in its place; `show` draws it again."""
         if self._drawn:
             self._stream.write(ERASE_LINE)
             self._stream.flush()

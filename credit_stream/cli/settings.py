@@ -1,20 +1,26 @@
-"""`credit-stream settings check`: every fault of a settings file before it is published (spec 12)."""
+"""`credit-stream settings`: every fault of a settings file before it is published, and publishing it (spec 12)."""
 
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from credit_stream.cli.commands import SuggestingGroup
-from credit_stream.cli.faults import FAULTS_SHOWN_MAX
+from credit_stream.cli.faults import FAULTS_SHOWN_MAX, bad_inputs
+from credit_stream.cli.kafka_options import KafkaOptions, kafka_failures, kafka_options
 from credit_stream.cli.settings_file import read_settings
+
+if TYPE_CHECKING:
+    from credit_stream.hosts.kafka.connection import Connection
 
 
 @click.group(name="settings", cls=SuggestingGroup, epilog="\b\nExample:\n  credit-stream settings check credit.toml")
 def command() -> None:
-    """Check a settings file before it is published."""
+    """Check a settings file, and publish it."""
 
 
 @command.command(
@@ -41,3 +47,47 @@ def check(file: Path, as_json: bool) -> None:
         )
     if faults:
         raise SystemExit(2)
+
+
+@command.command(
+    epilog="\b\nExample:\n"
+    "  credit-stream settings publish credit.toml --brokers localhost:9092 --actor ana --comment 'grace of 5 days'"
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@kafka_options
+@click.option("--actor", help="Who publishes them.")
+@click.option("--comment", default="", help="Why.")
+def publish(file: Path, kafka: KafkaOptions, actor: str | None, comment: str) -> None:
+    """Publish the settings in FILE on Kafka as the next version, if they are not in force already.
+
+    They are checked first, as a whole. Every partition takes them at its own place in the stream, and its decisions say
+    with which version they were made. (`credit-stream serve --settings FILE` does the same on one machine.)
+    """
+    document, faults = read_settings(file)
+    if faults:
+        raise bad_inputs([f"{file}: {fault.place}: {fault.message}" for fault in faults])
+    connection = kafka.connection()
+    with kafka_failures():
+        version = _publish(connection, document, actor, comment)
+    click.echo("these settings are in force already" if version is None else f"published as version {version}")
+
+
+def _publish(connection: Connection, document: str, actor: str | None, comment: str) -> int | None:
+    from credit_stream.core.topics import SETTINGS
+    from credit_stream.hosts.kafka.reading import TopicReader
+    from credit_stream.hosts.kafka.registry import event_encoder, program_for
+    from credit_stream.hosts.kafka.sending import Sender
+    from credit_stream.hosts.settings_versions import following, in_force
+    from credit_stream.wire.avro import encode_event
+
+    read = program_for(connection).read
+    with TopicReader(connection, (SETTINGS,)) as reader:
+        published = (((record.key or b"").decode(errors="replace"), record.value) for record in reader.records())
+        newest = in_force(published, read)
+    event = following(newest, document, time.time_ns() // 1_000_000, "settings publish", actor, comment)
+    if event is None:
+        return None
+    with Sender[int](connection, event_encoder(connection)) as sender:
+        sender.send(encode_event(event), 0)
+        sender.wait()
+    return event.version

@@ -6,12 +6,14 @@ Everything that changes exposure goes through it, so the cost of an event does n
 
 from __future__ import annotations
 
+from msgspec import Struct
 from msgspec.structs import replace as changed
 
 from credit_stream.core import money
 from credit_stream.core.calendar import Day, day_from_iso, iso
 from credit_stream.core.events import CustomerUpdated
 from credit_stream.core.limits import own_limit
+from credit_stream.core.money import TOTAL_MINOR_MAX, TooLarge
 from credit_stream.core.outputs import Exposure, ExposureBuckets, LimitParts
 from credit_stream.core.rates import SAME_CURRENCY, converted
 from credit_stream.core.rows import (
@@ -26,6 +28,7 @@ from credit_stream.core.rows import (
     DueDay,
     Order,
     PublishedExposure,
+    Standing,
 )
 from credit_stream.core.work import Work
 
@@ -34,56 +37,25 @@ NOTHING_DUE = DueDay()
 EMPTY = Account()
 
 
-class Ledger:
-    """The account of one customer during one step. All amounts are minor units of `currency`, the credit currency."""
+class Ledger(Struct, eq=False, gc=False):
+    """The account of one customer during one step. All amounts are minor units of `currency`, the credit currency.
 
-    __slots__ = (
-        "_oldest_due",
-        "currency",
-        "current_minor",
-        "customer",
-        "customer_id",
-        "delivered_minor",
-        "held_orders_minor",
-        "holds",
-        "last_hold",
-        "limit_memo",
-        "oldest_closed",
-        "open_orders_minor",
-        "overdue_minor",
-        "published",
-        "row",
-        "unapplied_minor",
-        "work",
-    )  # fmt: skip
+    `account` is this step's own copy, `row` what it was before. `profile` are the credit attributes, None while the
+    customer is not known.
+    """
 
-    def __init__(self, work: Work, customer_id: str) -> None:
-        row = work.get(ACCOUNTS, "", customer_id)
-        self.work = work
-        self.customer_id = customer_id
-        self.customer = work.get(CUSTOMERS, "", customer_id) or NOBODY
-        self.currency = self.customer.profile.credit_currency if self.customer.profile is not None else ""
-        self.row = row
-        self.limit_memo: LimitParts | None = None
-        account = row or EMPTY
-        self.current_minor = account.current_invoices_minor
-        self.overdue_minor = account.overdue_invoices_minor
-        self.open_orders_minor = account.open_orders_minor
-        self.held_orders_minor = account.held_orders_minor
-        self.delivered_minor = account.delivered_minor
-        self.unapplied_minor = account.unapplied_minor
-        self._oldest_due = account.oldest_due
-        self.oldest_closed = False
-        self.holds = account.holds
-        self.last_hold = account.last_hold
-        self.published = account.published
+    work: Work
+    customer_id: str
+    customer: Customer
+    profile: CustomerUpdated | None
+    currency: str
+    row: Account | None
+    account: Account
+    oldest_closed: bool = False
+    is_revalued: bool = False
+    """The credit attributes were changed in this step."""
+    limit_memo: LimitParts | None = None
 
-    @property
-    def profile(self) -> CustomerUpdated | None:
-        """The credit attributes, None while the customer is not known."""
-        return self.customer.profile
-
-    @property
     def limit(self) -> LimitParts:
         """The customer's own limit on the business date."""
         if self.limit_memo is None:
@@ -93,8 +65,10 @@ class Ledger:
     def change_customer(self, customer: Customer) -> None:
         """Writes another row of credit attributes."""
         self.customer = customer
-        self.currency = customer.profile.credit_currency if customer.profile is not None else ""
+        self.profile = customer.profile
+        self.currency = "" if customer.profile is None else customer.profile.credit_currency
         self.limit_memo = None
+        self.is_revalued = True
         self.work.put(CUSTOMERS, "", self.customer_id, customer)
 
     def to_credit(self, amount_minor: int, currency: str, rate: str) -> int:
@@ -107,43 +81,41 @@ class Ledger:
 
     def change_due(self, due: Day, credit_minor: int, instalments: int) -> None:
         """Adds to (or takes from) what is open of the instalments due on a day, and how many those are."""
-        work, text = self.work, iso(due)
+        work, account, text = self.work, self.account, iso(due)
         old = work.get(DUE_DAYS, self.customer_id, text) or NOTHING_DUE
         new = DueDay(old.open_credit_minor + credit_minor, old.instalments + instalments)
         if due < work.today:
-            self.overdue_minor += credit_minor
+            account.overdue_invoices_minor += credit_minor
         else:
-            self.current_minor += credit_minor
+            account.current_invoices_minor += credit_minor
         if new.instalments:
             work.put(DUE_DAYS, self.customer_id, text, new)
-            if self._oldest_due is None or due < self._oldest_due:
-                self._oldest_due = due
+            if account.oldest_due is None or due < account.oldest_due:
+                account.oldest_due = due
             work.put_on_agenda(due + 1, self.customer_id)
         else:
             work.drop(DUE_DAYS, self.customer_id, text)
-            self.oldest_closed |= due == self._oldest_due
+            self.oldest_closed |= due == account.oldest_due
 
     def fall_due(self, due: Day) -> None:
         """The day after `due` has come: what was due on it is overdue (spec 10.2)."""
         row = self.work.get(DUE_DAYS, self.customer_id, iso(due))
         if row is not None:
-            self.current_minor -= row.open_credit_minor
-            self.overdue_minor += row.open_credit_minor
+            self.account.current_invoices_minor -= row.open_credit_minor
+            self.account.overdue_invoices_minor += row.open_credit_minor
 
-    @property
-    def oldest_due(self) -> Day | None:
-        """The oldest due date with something open; looked for only when asked, since a payment may close many days."""
-        if self.oldest_closed:
-            days = self.work.ids(DUE_DAYS, self.customer_id)
-            self._oldest_due = day_from_iso(days[0]) if days else None
-            self.oldest_closed = False
-        return self._oldest_due
-
-    @property
     def days_overdue(self) -> int:
         """Days past the oldest open due date; 0 when nothing is overdue (spec 5.3)."""
-        oldest = self.oldest_due
+        if self.oldest_closed:
+            self._find_oldest()
+        oldest = self.account.oldest_due
         return 0 if oldest is None else max(0, self.work.today - oldest)
+
+    def _find_oldest(self) -> None:
+        """The oldest due date with something open; looked for only when asked, since a payment may close many days."""
+        days = self.work.ids(DUE_DAYS, self.customer_id)
+        self.account.oldest_due = day_from_iso(days[0]) if days else None
+        self.oldest_closed = False
 
     # --- orders ------------------------------------------------------------------------------------------------
 
@@ -154,20 +126,21 @@ class Ledger:
 
     def parts_of(self, order: Order) -> tuple[int, int]:
         """What counts of an order, whatever its standing: not delivered, and delivered but not invoiced (spec 3)."""
-        if order.rate is None or order.lifecycle == "cancelled" or order.amount_minor <= 0:
+        amount, rate = order.amount_minor, order.rate
+        if rate is None or amount <= 0 or order.lifecycle == "cancelled":
             return 0, 0
-        whole = self.to_credit(order.amount_minor, order.currency, order.rate)
+        whole = amount if order.currency == self.currency else self.to_credit(amount, order.currency, rate)
         invoiced = order.invoiced_credit_minor + order.invoiced_foreign_credit_minor
-        if order.invoiced_minor >= order.amount_minor:
-            invoiced = whole
-        left = max(0, whole - invoiced)
-        delivered = min(left, max(0, self._delivered(order, whole) - invoiced)) if order.delivered_minor else 0
+        left = whole - invoiced if order.invoiced_minor < amount and invoiced < whole else 0
+        delivered = min(left, max(0, self._delivered(order, whole) - invoiced)) if left and order.delivered_minor else 0
         open_minor = 0 if order.lifecycle == "closed" else left - delivered
         if order.secured_minor:
-            secured = self.to_credit(order.secured_minor, order.currency, order.rate)
+            secured = self.to_credit(order.secured_minor, order.currency, rate)
             delivered = max(0, delivered - max(0, secured - open_minor))
             open_minor = max(0, open_minor - secured)
-        return 0 if self.is_beyond_horizon(order) else open_minor, delivered
+        if order.ships_on is not None and self.is_beyond_horizon(order):
+            open_minor = 0
+        return open_minor, delivered
 
     def _delivered(self, order: Order, whole_minor: int) -> int:
         if order.delivered_minor >= order.amount_minor:
@@ -184,25 +157,26 @@ class Ledger:
 
         `parts` is what counts of it, where the caller knows it already.
         """
-        if counted_as is not None:
-            self._add(counted_as, -1)
         open_minor, delivered_minor = parts or self.parts_of(order)
         if order.standing == "rejected":
             open_minor = 0
         if open_minor != order.counted_open_minor or delivered_minor != order.counted_delivered_minor:
             order = changed(order, counted_open_minor=open_minor, counted_delivered_minor=delivered_minor)
-        self._add(order, 1)
+        if counted_as is not None:
+            self._add(counted_as.standing, -counted_as.counted_open_minor, -counted_as.counted_delivered_minor)
+        self._add(order.standing, open_minor, delivered_minor)
         if self.work.parameters.credit_horizon_days >= 0:
             self._watch_horizon(order)
         self.work.put(ORDERS, self.customer_id, order.order_id, order)
         return order
 
-    def _add(self, order: Order, sign: int) -> None:
-        if order.standing == "on_hold":
-            self.held_orders_minor += sign * order.counted_open_minor
+    def _add(self, standing: Standing, open_minor: int, delivered_minor: int) -> None:
+        account = self.account
+        if standing == "on_hold":
+            account.held_orders_minor += open_minor
         else:
-            self.open_orders_minor += sign * order.counted_open_minor
-        self.delivered_minor += sign * order.counted_delivered_minor
+            account.open_orders_minor += open_minor
+        account.delivered_minor += delivered_minor
 
     def _watch_horizon(self, order: Order) -> None:
         if self.is_beyond_horizon(order) and order.lifecycle == "open" and order.ships_on is not None:
@@ -215,66 +189,54 @@ class Ledger:
 
     def buckets(self, without: Order | None = None) -> ExposureBuckets:
         """Exposure by bucket under the parameters of spec 3, without the order if one is given."""
-        parameters = self.work.parameters
-        orders = self.open_orders_minor
-        delivered = self.delivered_minor
-        if parameters.held_orders_consume_credit:
-            orders += self.held_orders_minor
+        account, parameters = self.account, self.work.parameters
+        current, overdue = account.current_invoices_minor, account.overdue_invoices_minor
+        orders, delivered, unapplied = account.open_orders_minor, account.delivered_minor, account.unapplied_minor
         if without is not None:
             delivered -= without.counted_delivered_minor
             if without.standing != "on_hold" or parameters.held_orders_consume_credit:
                 orders -= without.counted_open_minor
-        if parameters.exposure_scope in ("balance", "balance_and_delivered"):
-            orders = 0
+        if not self.work.settings.counts_exposure_plainly:
+            if parameters.held_orders_consume_credit:
+                orders += account.held_orders_minor
+            if parameters.exposure_scope in ("balance", "balance_and_delivered"):
+                orders = 0
             if parameters.exposure_scope == "balance":
                 delivered = 0
-        unapplied = self.unapplied_minor if parameters.unapplied_payments_reduce_exposure else 0
+            if not parameters.unapplied_payments_reduce_exposure:
+                unapplied = 0
         return ExposureBuckets(
-            current_invoices_minor=self.current_minor,
-            overdue_invoices_minor=self.overdue_minor,
+            current_invoices_minor=current,
+            overdue_invoices_minor=overdue,
             open_orders_minor=orders,
             delivered_not_invoiced_minor=delivered,
             unapplied_minor=unapplied,
-            total_minor=self.current_minor + self.overdue_minor + orders + delivered - unapplied,
+            total_minor=current + overdue + orders + delivered - unapplied,
         )
 
     def close(self) -> None:
-        """Publishes the exposure if it changed, and writes the account if it did."""
-        if self.customer.profile is not None:
-            self._publish_exposure()
-        account = Account(
-            self.current_minor,
-            self.overdue_minor,
-            self.open_orders_minor,
-            self.held_orders_minor,
-            self.delivered_minor,
-            self.unapplied_minor,
-            self.oldest_due,
-            self.holds,
-            self.last_hold,
-            self.published,
-        )
-        if account != self.row:
-            self.work.put(ACCOUNTS, "", self.customer_id, account)
+        """Publishes the exposure if it changed, and writes the account if it did.
 
-    @property
+        Exposure and limit follow from the account, the credit attributes, the date and the settings. Where none of them
+        is other than at the last look, as after half of all events, nobody need look.
+        """
+        if self.oldest_closed:
+            self._find_oldest()
+        account, work = self.account, self.work
+        account.valued_on = work.today
+        account.valued_by = work.partition.settings_version
+        if account == self.row and not self.is_revalued:
+            return
+        if self.profile is not None:
+            self._publish_exposure()
+        work.put(ACCOUNTS, "", self.customer_id, account)
+
     def fell(self) -> bool:
         """Whether the step so far lowered what the customer uses, so that it may have freed held orders (spec 7.4)."""
-        was = self.row or EMPTY
-        before = was.current_invoices_minor + was.overdue_invoices_minor + was.open_orders_minor
-        before += was.delivered_minor - was.unapplied_minor
-        now = self.current_minor + self.overdue_minor + self.open_orders_minor
-        return now + self.delivered_minor - self.unapplied_minor < before
-
-    def refuse_overflow(self) -> None:
-        """Raises `TooLarge` when a total is beyond what can be kept. What a date only moves was counted before."""
-        invoices = self.current_minor + self.overdue_minor
-        orders = self.open_orders_minor + self.held_orders_minor
-        if max(invoices, orders, self.delivered_minor, self.unapplied_minor) > money.TOTAL_MINOR_MAX:
-            raise money.TooLarge
+        return _used(self.account) < _used(self.row or EMPTY)
 
     def _publish_exposure(self) -> None:
-        buckets, limit = self.buckets(), self.limit.total_minor
+        buckets, limit = self.buckets(), self.limit().total_minor
         published = PublishedExposure(
             buckets.current_invoices_minor,
             buckets.overdue_invoices_minor,
@@ -283,9 +245,9 @@ class Ledger:
             buckets.unapplied_minor,
             limit,
         )
-        if published == self.published:
+        if published == self.account.published:
             return
-        self.published = published
+        self.account.published = published
         total = buckets.total_minor
         self.work.publish(
             self.customer_id,
@@ -303,39 +265,57 @@ class Ledger:
                 available_minor=None if limit is None else limit - total,
                 utilization_percent=money.percent_of(total, limit) if limit else None,
                 business_date=self.work.today,
-                as_of=self.work.as_of,
+                as_of=self.work.as_of(),
             ),
         )
 
 
-class Ledgers:
+def _used(account: Account) -> int:
+    """What a customer uses, orders on hold apart."""
+    invoices = account.current_invoices_minor + account.overdue_invoices_minor
+    return invoices + account.open_orders_minor + account.delivered_minor - account.unapplied_minor
+
+
+def _ledger_of(work: Work, customer_id: str) -> Ledger:
+    row = work.get(ACCOUNTS, "", customer_id)
+    customer = work.get(CUSTOMERS, "", customer_id) or NOBODY
+    profile = customer.profile
+    currency = "" if profile is None else profile.credit_currency
+    return Ledger(work, customer_id, customer, profile, currency, row, changed(row or EMPTY))
+
+
+class Ledgers(Struct, eq=False, gc=False):
     """The accounts that a step has opened, in the order in which it did."""
 
-    __slots__ = ("_opened", "_work")
-
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._opened: dict[str, Ledger] = {}
+    work: Work
+    opened: dict[str, Ledger] = {}
 
     def open(self, customer_id: str) -> Ledger:
         """The customer's ledger; the same one for the whole step."""
-        ledger = self._opened.get(customer_id)
+        ledger = self.opened.get(customer_id)
         if ledger is None:
-            ledger = self._opened[customer_id] = Ledger(self._work, customer_id)
+            ledger = self.opened[customer_id] = _ledger_of(self.work, customer_id)
         return ledger
 
     def note_freed(self) -> None:
         """Says of every account that fell that held orders may be free."""
-        for ledger in self._opened.values():
-            if ledger.holds and ledger.fell:
-                self._work.free(ledger.customer_id)
+        for ledger in self.opened.values():
+            if ledger.account.holds and ledger.fell():
+                self.work.free(ledger.customer_id)
 
     def refuse_overflow(self) -> None:
-        """Raises `TooLarge` when a total of one of them is beyond what can be kept."""
-        for ledger in self._opened.values():
-            ledger.refuse_overflow()
+        """Raises `TooLarge` when a total is beyond what can be kept. What a date only moves was counted before."""
+        for ledger in self.opened.values():
+            account = ledger.account
+            if (
+                account.current_invoices_minor + account.overdue_invoices_minor > TOTAL_MINOR_MAX
+                or account.open_orders_minor + account.held_orders_minor > TOTAL_MINOR_MAX
+                or account.delivered_minor > TOTAL_MINOR_MAX
+                or account.unapplied_minor > TOTAL_MINOR_MAX
+            ):
+                raise TooLarge
 
     def close(self) -> None:
         """Publishes the exposures that changed and writes the accounts."""
-        for ledger in self._opened.values():
+        for ledger in self.opened.values():
             ledger.close()

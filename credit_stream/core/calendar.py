@@ -13,6 +13,8 @@ Instant = int
 Day = int
 
 DAY_MS = 86_400_000
+DAYS_KEPT_MAX = 4_096
+"""Eleven years of days as text."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
@@ -28,13 +30,13 @@ def day_of(instant: Instant, time_zone: str) -> Day:
     return local.toordinal() - EPOCH_ORDINAL
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=DAYS_KEPT_MAX)
 def iso(day: Day) -> str:
     """`YYYY-MM-DD`. As text, dates sort as they do as days, which keys of the state rely on."""
     return date.fromordinal(day + EPOCH_ORDINAL).isoformat()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=DAYS_KEPT_MAX)
 def day_from_iso(text: str) -> Day:
     """The day of `YYYY-MM-DD`; ValueError when there is none."""
     return date.fromisoformat(text).toordinal() - EPOCH_ORDINAL

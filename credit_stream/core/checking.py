@@ -12,7 +12,7 @@ from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
 from credit_stream.core.deciding import Judgement, decision_of, judge
 from credit_stream.core.events import Checkpoint, Posting
-from credit_stream.core.facts import Facts
+from credit_stream.core.facts import facts_of
 from credit_stream.core.holds import put_on_list, take_off_list
 from credit_stream.core.outputs import Cause, Verdict
 from credit_stream.core.rates import next_rate_day, rate_in_force, wait_for_rate
@@ -67,7 +67,7 @@ def check(
     entered on the hold list or taken off it, and the decision published.
     """
     order = with_todays_rate(work, ledger, order)
-    forced = ledger.holds > 0 and is_forced(work, order)
+    forced = ledger.account.holds > 0 and is_forced(work, order)
     found = judge_in_place(work, ledger, order, counted_as, checkpoint, forced=forced)
     waived = waived_by_person(work, ledger, order)
     if found.holding and waived.issuperset(found.holding):
@@ -94,7 +94,7 @@ def judge_in_place(
 
 def in_place_of(order: Order, counted_as: Order | None) -> Order:
     """The order with what the totals hold of it, so that they can be read without it."""
-    if counted_as is None:
+    if counted_as is None or counted_as is order:
         return order
     return changed(
         order,
@@ -116,7 +116,7 @@ def less(found: Judgement, waived: frozenset[str]) -> Judgement:
     """What was found without the reasons that are waived."""
     if waived.isdisjoint(found.holding):
         return found
-    return found._replace(holding=tuple(code for code in found.holding if code not in waived))
+    return changed(found, holding=tuple(code for code in found.holding if code not in waived))
 
 
 def conclude(
@@ -153,7 +153,7 @@ def conclude(
     )
     if verdict == "on_hold":
         put_on_list(work, ledger, order, found, checkpoint, forced_reason=forced_reason, actor=actor)
-    elif ledger.holds:
+    elif ledger.account.holds:
         take_off_list(work, ledger, order.order_id)
     return ledger.count(order, counted_as, (found.facts.open_minor, found.facts.delivered_minor))
 
@@ -180,7 +180,7 @@ def answer(
     cause: Cause,
 ) -> Order:
     """Publishes the order's standing without a check (spec 5.1: not checked, within grace, within tolerance)."""
-    found = Judgement(Facts(work, ledger, in_place_of(order, counted_as), checkpoint), (), ())
+    found = Judgement(facts_of(work, ledger, in_place_of(order, counted_as), checkpoint), (), ())
     decision = decision_of(work, found, order.standing, reasons, cause)
     work.decide(decision)
     answered = changed(order, last_decision_id=decision.decision_id, last_reasons=reasons)

@@ -216,7 +216,7 @@ def _force(work: Work, ledger: Ledger, order: Order, event: ForceHold) -> None:
     rated = with_todays_rate(work, ledger, order)
     found = judge_in_place(work, ledger, rated, order, order.checkpoint, forced=True)
     held_for = found.holding or (codes.FORCED_HOLD,)
-    found = found._replace(holding=held_for)
+    found = changed(found, holding=held_for)
     conclude(
         work, ledger, rated, order, found, "on_hold", held_for, "command",
         actor=event.actor, forced_reason=event.reason,

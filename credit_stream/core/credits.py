@@ -112,7 +112,7 @@ def count_credit(ledger: Ledger, credit: Credit, rate: str) -> Credit:
     taken = [ledger.to_credit(part.taken_minor, credit.currency, rate) for part in credit.settled]
     settled = tuple(changed(part, taken_credit_minor=gone) for part, gone in zip(credit.settled, taken, strict=True))
     unapplied = 0 if credit.reversed or not credit.unapplied_minor else max(0, whole - sum(taken))
-    ledger.unapplied_minor += unapplied
+    ledger.account.unapplied_minor += unapplied
     return changed(credit, rate=rate, unapplied_credit_minor=unapplied, settled=settled)
 
 
@@ -121,7 +121,7 @@ def take(ledger: Ledger, credit: Credit, invoice_id: str, settled_minor: int, ta
     gone = credit.unapplied_credit_minor
     if taken_minor < credit.unapplied_minor:
         gone = min(gone, ledger.to_credit(taken_minor, credit.currency, credit.rate)) if credit.rate else 0
-    ledger.unapplied_minor -= gone
+    ledger.account.unapplied_minor -= gone
     return changed(
         credit,
         unapplied_minor=credit.unapplied_minor - taken_minor,
@@ -137,7 +137,7 @@ def give_back(work: Work, ledger: Ledger, invoice: Invoice, settled: SettledBy) 
         return
     parts = [part for part in credit.settled if part.invoice_id == invoice.invoice_id]
     back = sum(part.taken_credit_minor for part in parts)
-    ledger.unapplied_minor += back
+    ledger.account.unapplied_minor += back
     given = changed(
         credit,
         unapplied_minor=credit.unapplied_minor + sum(part.taken_minor for part in parts),

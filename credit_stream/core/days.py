@@ -21,20 +21,29 @@ from credit_stream.core.rows import (
     SEEN_DAYS,
     SEEN_ON,
     WAITING_FOR_RATE,
+    EventIds,
 )
 from credit_stream.core.work import Work
+
+EVENTS_OF_ROW = 32
+"""Ids of events in one row of `SEEN_ON`: a row for each would be a third of all rows that the changelog takes."""
 
 
 def advance(work: Work, instant: Instant, ledgers: Ledgers) -> None:
     """Moves the partition's clock to an instant; it never goes back. A new business date does its work first."""
-    if instant <= work.partition.now:
+    partition = work.partition
+    if instant <= partition.now:
         return
+    partition.now = instant
     date = day_of(instant, work.parameters.business_time_zone)
-    if date <= work.today:
-        work.partition = changed(work.partition, now=instant)
-        return
-    work.partition = changed(work.partition, now=instant, business_date=date)
-    work.today = date
+    if date > work.today:
+        _begin_day(work, date, ledgers)
+
+
+def _begin_day(work: Work, date: Day, ledgers: Ledgers) -> None:
+    if work.partition.taken:
+        _file_events(work)
+    work.partition.business_date = work.today = date
     work.put(SEEN_DAYS, "", iso(date), MARK)
     for text in work.ids(AGENDA_DAYS, ""):
         if day_from_iso(text) > date:
@@ -51,11 +60,16 @@ def _look_at(work: Work, ledger: Ledger, day: Day) -> None:
     if work.get(WAITING_FOR_RATE, "", ledger.customer_id) is not None:
         count_documents(work, ledger)
     _expire_limits(work, ledger, day - 1)
+    if work.parameters.credit_horizon_days >= 0:
+        _look_at_horizon(work, ledger)
+    work.free(ledger.customer_id)
+
+
+def _look_at_horizon(work: Work, ledger: Ledger) -> None:
     for order_id in work.ids(BEYOND_HORIZON, ledger.customer_id):
         order = work.get(ORDERS, ledger.customer_id, order_id)
         if order is not None and not ledger.is_beyond_horizon(order):
             ledger.count(order, order)
-    work.free(ledger.customer_id)
 
 
 def _expire_limits(work: Work, ledger: Ledger, last_day: Day) -> None:
@@ -95,7 +109,16 @@ def _expire_limits(work: Work, ledger: Ledger, last_day: Day) -> None:
 
 def remember_event(work: Work, event_id: str) -> None:
     """Notes under the business date that an event was taken, so that it can be forgotten after the retention."""
-    work.put(SEEN_ON, iso(work.today), event_id, MARK)
+    partition = work.partition
+    partition.taken = (*partition.taken, event_id)
+    if len(partition.taken) == EVENTS_OF_ROW:
+        _file_events(work)
+
+
+def _file_events(work: Work) -> None:
+    taken = work.partition.taken
+    work.put(SEEN_ON, iso(work.today), taken[0], EventIds(taken))
+    work.partition.taken = ()
 
 
 def _forget_events(work: Work) -> None:
@@ -104,7 +127,9 @@ def _forget_events(work: Work) -> None:
     for text in work.ids(SEEN_DAYS, ""):
         if day_from_iso(text) >= last:
             break
-        for event_id in work.ids(SEEN_ON, text):
-            work.drop(SEEN, "", event_id)
-            work.drop(SEEN_ON, text, event_id)
+        for first in work.ids(SEEN_ON, text):
+            row = work.get(SEEN_ON, text, first)
+            for event_id in () if row is None else row.event_ids:
+                work.drop(SEEN, "", event_id)
+            work.drop(SEEN_ON, text, first)
         work.drop(SEEN_DAYS, "", text)

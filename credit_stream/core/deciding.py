@@ -5,24 +5,24 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
-from credit_stream.core.events import Checkpoint, Posting
-from credit_stream.core.facts import Facts
+from credit_stream.core.events import Checkpoint, CustomerUpdated, Posting
+from credit_stream.core.facts import Facts, facts_of
 from credit_stream.core.limits import NO_LIMIT
 from credit_stream.core.outputs import Cause, CreditDecision, ExposureBuckets, RuleOutcome, Verdict
 from credit_stream.core.rows import Order
-from credit_stream.core.rules import RULE_OF_TYPE, Observation, RateMissing
-from credit_stream.core.settings import Rule
+from credit_stream.core.rules import Observation, RateMissing
+from credit_stream.core.settings import Looking, Rule, Settings
 from credit_stream.core.work import Work
 
 LEVELS = {"customer": 0, "group": 1, "all": 2}
 """How broad a rule's scope is (spec 5.4)."""
 
 
-class Judgement(NamedTuple):
+class Judgement(Struct, frozen=True):
     """What a check found.
 
     `holding` are the reasons that hold the order, in order; `reason_of_outcome` is what each outcome speaks for;
@@ -40,23 +40,27 @@ class Judgement(NamedTuple):
 
 def judge(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, *, forced: bool = False) -> Judgement:
     """Steps 2 to 6 of spec 5.1 for an order as it stands, at a checkpoint. `forced`: a person put it on hold."""
-    facts = Facts(work, ledger, order, checkpoint)
+    facts = facts_of(work, ledger, order, checkpoint)
     if is_excluded(ledger, order):
         return Judgement(facts, (), (), releasing=codes.EXCLUDED)
     if ledger.profile is None:
         return _judge_unknown(work, facts, forced)
-    if not forced and (released := _releasing_exclusion(work, facts)) is not None:
+    group = ledger.profile.credit_management_group
+    exclusions = work.settings.exclusions_at[checkpoint].of(order.customer_id, group)
+    if exclusions and not forced and (released := _releasing_exclusion(exclusions, facts)) is not None:
         return Judgement(facts, (), (released,), (codes.EXCLUSION_RULE,), codes.EXCLUSION_RULE)
     seen = Seen()
-    _look_at_rules(work, facts, seen)
+    excuses = _look_at_exclusions(exclusions, facts, seen) if exclusions else []
+    _look_at_rules(work.settings.blocking_at[checkpoint].of(order.customer_id, group), facts, seen, excuses)
     held = seen.held
-    held |= _rank_reasons(work, facts)
+    _look_at_status(work.settings, ledger.profile, checkpoint, held)
+    _compare_ranks(work.settings, order, ledger.profile, held)
     noted: tuple[str, ...] = ()
     if forced:
         held.add(codes.FORCED_HOLD)
     if order.rate is None:
         held.add(codes.EXCHANGE_RATE_MISSING)
-    if _is_stale(work):
+    if work.parameters.max_input_age_minutes >= 0 and _is_stale(work):
         if work.parameters.stale_policy == "hold":
             held.add(codes.STALE_INPUTS)
         else:
@@ -82,46 +86,38 @@ def _judge_unknown(work: Work, facts: Facts, forced: bool) -> Judgement:
 def _is_stale(work: Work) -> bool:
     """Spec 5.6: the newest invoice or payment of the log is older than `max_input_age_minutes`."""
     minutes, newest = work.parameters.max_input_age_minutes, work.partition.newest_receivable_at
-    return minutes >= 0 and 0 <= newest < work.partition.now - minutes * 60_000
+    return 0 <= newest < work.partition.now - minutes * 60_000
 
 
 # --- rules ------------------------------------------------------------------------------------------------------
 
 
-def _speaks(rule: Rule, facts: Facts) -> bool:
-    """Whether the rule is about this order: its scope, its risk group, and that a limit is not for returns."""
-    if rule.scope == "group" and rule.account != facts.credit_management_group:
-        return False
-    if rule.scope == "customer" and rule.account != facts.order.customer_id:
-        return False
+def _speaks(rule: Rule, is_limit: bool, facts: Facts) -> bool:
+    """Whether a rule of the customer is about this order: its risk group, and that a limit is not for returns."""
     if rule.risk_group and rule.risk_group != facts.risk_group:
         return False
-    return facts.is_counted or not RULE_OF_TYPE[rule.type].limit
+    return facts.is_counted or not is_limit
 
 
-class Seen:
+class Seen(Struct, eq=False, gc=False):
     """What the rules saw so far: the reasons that hold, and the decision's lines with what each speaks for."""
 
-    __slots__ = ("held", "outcomes", "reasons")
-
-    def __init__(self) -> None:
-        self.held: set[str] = set()
-        self.outcomes: list[RuleOutcome] = []
-        self.reasons: list[str] = []
+    held: set[str] = set()
+    outcomes: list[RuleOutcome] = []
+    reasons: list[str] = []
 
     def note(self, rule: Rule, observation: Observation, cancelled_by: str | None = None) -> None:
         """Adds a line to the decision."""
-        self.outcomes.append(_outcome(rule, observation, cancelled_by))
+        self.outcomes.append(outcome_of(rule, observation, cancelled_by))
         self.reasons.append(observation.reason)
 
 
-def _look_at_rules(work: Work, facts: Facts, seen: Seen) -> None:
-    excuses = _look_at_exclusions(work, facts, seen) if work.settings.exclusions_at[facts.checkpoint] else []
-    for rule in work.settings.blocking_at[facts.checkpoint]:
-        if not _speaks(rule, facts):
+def _look_at_rules(rules: tuple[Looking, ...], facts: Facts, seen: Seen, excuses: list[tuple[Rule, str]]) -> None:
+    for rule, look, is_limit in rules:
+        if not _speaks(rule, is_limit, facts):
             continue
         try:
-            observations = RULE_OF_TYPE[rule.type].holds(rule, facts)
+            observations = look(rule, facts)
         except RateMissing:
             seen.held.add(codes.EXCHANGE_RATE_MISSING)
             continue
@@ -130,12 +126,16 @@ def _look_at_rules(work: Work, facts: Facts, seen: Seen) -> None:
             if observation.hit and excuse is None:
                 seen.held.add(observation.reason)
             seen.note(rule, observation, excuse)
-    effect = work.settings.account_effects.get(facts.account_status or "", "none")
-    if effect == "hold_all" or (effect == "hold_invoicing" and facts.checkpoint == "invoice"):
-        seen.held.add(codes.ACCOUNT_STATUS)
 
 
-def _outcome(rule: Rule, seen: Observation, cancelled_by: str | None = None) -> RuleOutcome:
+def _look_at_status(settings: Settings, profile: CustomerUpdated, checkpoint: Checkpoint, held: set[str]) -> None:
+    """What the customer's account status does by itself (spec 5.6)."""
+    effect = settings.account_effects.get(profile.account_status or "", "none")
+    if effect == "hold_all" or (effect == "hold_invoicing" and checkpoint == "invoice"):
+        held.add(codes.ACCOUNT_STATUS)
+
+
+def outcome_of(rule: Rule, seen: Observation, cancelled_by: str | None = None) -> RuleOutcome:
     return RuleOutcome(
         rule_id=rule.id,
         type=rule.type,
@@ -152,29 +152,29 @@ def _outcome(rule: Rule, seen: Observation, cancelled_by: str | None = None) -> 
 # --- exclusions (spec 5.4) --------------------------------------------------------------------------------------
 
 
-def _releasing_exclusion(work: Work, facts: Facts) -> RuleOutcome | None:
+def _releasing_exclusion(exclusions: tuple[Looking, ...], facts: Facts) -> RuleOutcome | None:
     """The first true exclusion with release order: nothing else is looked at."""
-    for rule in work.settings.exclusions_at[facts.checkpoint]:
-        if not rule.release_order or not _speaks(rule, facts):
+    for rule, look, is_limit in exclusions:
+        if not rule.release_order or not _speaks(rule, is_limit, facts):
             continue
         try:
-            observations = RULE_OF_TYPE[rule.type].excuses(rule, facts)
+            observations = look(rule, facts)
         except RateMissing:
             continue
         for seen in observations:
             if seen.hit:
-                return _outcome(rule, seen)
+                return outcome_of(rule, seen)
     return None
 
 
-def _look_at_exclusions(work: Work, facts: Facts, seen: Seen) -> list[tuple[Rule, str]]:
+def _look_at_exclusions(exclusions: tuple[Looking, ...], facts: Facts, seen: Seen) -> list[tuple[Rule, str]]:
     """The exclusions that are true, each with the reason that it excuses."""
     found: list[tuple[Rule, str]] = []
-    for rule in work.settings.exclusions_at[facts.checkpoint]:
-        if not _speaks(rule, facts):
+    for rule, look, is_limit in exclusions:
+        if not _speaks(rule, is_limit, facts):
             continue
         try:
-            observations = RULE_OF_TYPE[rule.type].excuses(rule, facts)
+            observations = look(rule, facts)
         except RateMissing:
             continue
         for observation in observations:
@@ -196,24 +196,17 @@ def _excuse_for(rule: Rule, seen: Observation, excuses: list[tuple[Rule, str]]) 
 # --- ranks (spec 5.5) -------------------------------------------------------------------------------------------
 
 
-def _rank_reasons(work: Work, facts: Facts) -> set[str]:
-    profile, order, settings = facts.ledger.profile, facts.order, work.settings
-    held: set[str] = set()
-    if profile is None:
-        return held
-    terms, discounts = settings.ranks_of_terms, settings.ranks_of_discounts
-    if work.parameters.check_payment_terms_rank and _outranks(terms, order.payment_terms, profile.payment_terms):
+def _compare_ranks(settings: Settings, order: Order, profile: CustomerUpdated, held: set[str]) -> None:
+    terms, discounts = settings.ranks_checked_of_terms, settings.ranks_checked_of_discounts
+    if terms and _outranks(terms, order.payment_terms, profile.payment_terms):
         held.add(codes.PAYMENT_TERMS_INCREASED)
-    if work.parameters.check_settlement_discount_rank and _outranks(
-        discounts, order.settlement_discount, profile.settlement_discount
-    ):
+    if discounts and _outranks(discounts, order.settlement_discount, profile.settlement_discount):
         held.add(codes.SETTLEMENT_DISCOUNT_INCREASED)
-    return held
 
 
 def _outranks(ranks: dict[str, int], ordered: str | None, usual: str | None) -> bool:
     """Whether what the order has ranks higher than what the customer usually has; without a rank: 0."""
-    return bool(ranks) and ranks.get(ordered or "", 0) > ranks.get(usual or "", 0)
+    return ranks.get(ordered or "", 0) > ranks.get(usual or "", 0)
 
 
 # --- the decision -----------------------------------------------------------------------------------------------
@@ -233,9 +226,10 @@ def decision_of(
 ) -> CreditDecision:
     """The record that proves itself (spec 11), for the order and the figures of a judgement."""
     facts = found.facts
-    order, ledger, before = facts.order, facts.ledger, facts.before
+    order, ledger = facts.order, facts.ledger
     after = with_order(facts)
     limit = NO_LIMIT if work.parameters.exposure_scope == "none" else facts.limit
+    total = limit.total_minor
     foreign = order.rate is not None and order.currency != ledger.currency
     return CreditDecision(
         decision_id=work.decision_id(order.order_id),
@@ -251,18 +245,18 @@ def decision_of(
         order_amount_minor=_amount_in_credit_currency(ledger, order),
         order_open_amount_minor=facts.counted_minor,
         currency=ledger.currency or order.currency,
-        exposure_before=before,
+        exposure_before=facts.before,
         exposure_after=after,
         limit=limit,
         exchange_rate=order.rate if foreign else None,
         business_date=work.today,
         settings_version=work.partition.settings_version,
         input=work.position,
-        as_of=work.as_of,
+        as_of=work.as_of(),
         actor=actor,
         release_reason=release_reason,
         posting=posting,
-        over_limit_by_minor=0 if limit.total_minor is None else max(0, after.total_minor - limit.total_minor),
+        over_limit_by_minor=0 if total is None or after.total_minor <= total else after.total_minor - total,
         supersedes=None if pro_forma else order.last_decision_id,
         cause=cause,
     )

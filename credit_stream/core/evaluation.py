@@ -31,8 +31,8 @@ def evaluate(work: Work, ledger: Ledger, order_ids: Container[str] | None = None
             if offers and status == "ready_to_release" and hold.entry.forced_reason is None:
                 open_minor = open_part_of(work, ledger, hold)
                 offered += open_minor
-                ledger.open_orders_minor += open_minor
-    ledger.open_orders_minor -= offered
+                ledger.account.open_orders_minor += open_minor
+    ledger.account.open_orders_minor -= offered
     return looked_at, released
 
 

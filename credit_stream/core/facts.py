@@ -5,6 +5,8 @@ Made once for a check. Money is minor units; percentages are compared exactly, a
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from credit_stream.core import money
 from credit_stream.core.accounts import Ledger
 from credit_stream.core.calendar import Day
@@ -21,7 +23,20 @@ Line = tuple[str, str, str, str]
 """observed, operator, threshold, unit"""
 
 
-class Facts:
+def facts_of(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint) -> Facts:
+    """The figures of an order as it stands, at a checkpoint."""
+    before = ledger.buckets(order)
+    open_minor, delivered_minor = ledger.parts_of(order)
+    counted = open_minor + delivered_minor
+    is_counted = counted > 0 and order.amount_minor > 0
+    used_after = before.total_minor + counted
+    return Facts(
+        work, ledger, order, checkpoint, ledger.currency, before, open_minor, delivered_minor, counted, used_after,
+        is_counted, ledger.limit(),
+    )  # fmt: skip
+
+
+class Facts(Struct, eq=False, gc=False):
     """The figures of one check, in credit currency.
 
     `before` is the exposure without the order; `open_minor` and `delivered_minor` are what counts of it, together
@@ -29,24 +44,18 @@ class Facts:
     return and something of it counts (spec 15, 5.1).
     """
 
-    __slots__ = (
-        "before", "checkpoint", "counted_minor", "currency", "days_overdue", "delivered_minor", "is_counted", "ledger",
-        "limit", "open_minor", "order", "used_after_minor", "work",
-    )  # fmt: skip
-
-    def __init__(self, work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint) -> None:
-        self.work = work
-        self.ledger = ledger
-        self.order = order
-        self.checkpoint = checkpoint
-        self.currency = ledger.currency
-        self.before: ExposureBuckets = ledger.buckets(without=order)
-        self.open_minor, self.delivered_minor = ledger.parts_of(order)
-        self.counted_minor = self.open_minor + self.delivered_minor
-        self.used_after_minor = self.before.total_minor + self.counted_minor
-        self.is_counted = order.amount_minor > 0 and self.counted_minor > 0
-        self.limit: LimitParts = ledger.limit
-        self.days_overdue = ledger.days_overdue
+    work: Work
+    ledger: Ledger
+    order: Order
+    checkpoint: Checkpoint
+    currency: str
+    before: ExposureBuckets
+    open_minor: int
+    delivered_minor: int
+    counted_minor: int
+    used_after_minor: int
+    is_counted: bool
+    limit: LimitParts
 
     # --- the order ---------------------------------------------------------------------------------------------
 
@@ -87,9 +96,14 @@ class Facts:
         profile = self.ledger.profile
         return None if profile is None else profile.last_review_on
 
+    @property
+    def days_overdue(self) -> int:
+        """Days past the oldest open due date; 0 when nothing is overdue."""
+        return self.ledger.days_overdue()
+
     def overdue_in(self, currency: str) -> int:
         """What is overdue in a currency, at the rate of the business date."""
-        overdue = self.ledger.overdue_minor
+        overdue = self.ledger.account.overdue_invoices_minor
         return self._in(overdue, self.currency, currency) if overdue else 0
 
     # --- the limit ---------------------------------------------------------------------------------------------
@@ -126,32 +140,29 @@ class Facts:
         """
         used, total = self.used_after_minor, self.limit.total_minor
         operator = "at_or_above" if or_equal else "above"
+        decimals = self.work.currencies[self.currency]
         if total is None:
-            return False, (self._text(used), operator, "unlimited", self.currency)
-        threshold = money.threshold(percent, total, self.work.currencies[self.currency])
+            return False, (money.text(used, decimals), operator, "unlimited", self.currency)
+        threshold = money.threshold(percent, total, decimals)
         scaled = used * threshold.scale
         hit = scaled >= threshold.numerator if or_equal else scaled > threshold.numerator
-        return hit, (self._text(used), operator, threshold.text, self.currency)
+        return hit, (money.text(used, decimals), operator, threshold.text, self.currency)
 
     def uses_less_than(self, percent: str) -> tuple[bool, Line]:
         """Whether the used share of the own limit is less than the percentage."""
         used, total = self.used_after_minor, self.limit.total_minor
+        decimals = self.work.currencies[self.currency]
         if total is None:
-            return True, (self._text(used), "below", "unlimited", self.currency)
-        threshold = money.threshold(percent, total, self.work.currencies[self.currency])
+            return True, (money.text(used, decimals), "below", "unlimited", self.currency)
+        threshold = money.threshold(percent, total, decimals)
         hit = used * threshold.scale < threshold.numerator
-        return hit, (self._text(used), "below", threshold.text, self.currency)
+        return hit, (money.text(used, decimals), "below", threshold.text, self.currency)
 
     # --- money as rules need it --------------------------------------------------------------------------------
 
     def amount_of(self, rule: Rule, currency: str, *, below: bool = False) -> int:
-        """The rule's amount in minor units of the currency.
-
-        What is finer than the currency is rounded so that the comparison stays exact: down for `above`, up for `below`.
-        """
-        exact = money.ratio(rule.amount)
-        scaled, scale = exact.numerator * 10 ** self.work.currencies[currency], 10**exact.places
-        return int(-(-scaled // scale) if below else scaled // scale)
+        """The rule's amount in minor units of the currency, to be compared as `above` or as `below`."""
+        return money.bound(rule.amount, self.work.currencies[currency], below)
 
     def compared(self, observed: int, operator: str, threshold: int, currency: str) -> Line:
         """A comparison of two amounts of one currency as it is shown."""
@@ -163,6 +174,3 @@ class Facts:
         if rate is None:
             raise RateMissing
         return converted(self.work, amount_minor, from_currency, to_currency, rate)
-
-    def _text(self, amount_minor: int) -> str:
-        return money.text(amount_minor, self.work.currencies[self.currency])

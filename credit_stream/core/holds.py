@@ -106,10 +106,10 @@ def put_on_list(
 
 def _write(work: Work, ledger: Ledger, entry: HoldEntry, counted_minor: int, old: Hold | None) -> None:
     if old is None:
-        ledger.holds += 1
-        ledger.last_hold += 1
+        ledger.account.holds += 1
+        ledger.account.last_hold += 1
         work.put(HOLDERS, "", ledger.customer_id, MARK)
-    number = ledger.last_hold if old is None else old.number
+    number = ledger.account.last_hold if old is None else old.number
     if old is None or old.entry != entry or old.open_credit_minor != counted_minor:
         work.put(HOLDS, entry.customer_id, entry.order_id, Hold(entry, number, counted_minor))
     if old is None or old.entry != entry:
@@ -122,8 +122,8 @@ def take_off_list(work: Work, ledger: Ledger, order_id: str) -> None:
         return
     work.drop(HOLDS, ledger.customer_id, order_id)
     work.retract(HOLD_LIST, order_id)
-    ledger.holds -= 1
-    if ledger.holds == 0:
+    ledger.account.holds -= 1
+    if ledger.account.holds == 0:
         work.drop(HOLDERS, "", ledger.customer_id)
 
 

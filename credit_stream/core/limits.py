@@ -6,12 +6,17 @@ limit, and limit 0 is no credit.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from credit_stream.core import money
 from credit_stream.core.calendar import Day
 from credit_stream.core.outputs import LimitParts
 from credit_stream.core.rows import Customer, Policy, TemporaryLimit
 
 NO_LIMIT = LimitParts(source="none")
+
+PLAIN_LIMITS_KEPT_MAX = 4_096
+"""Of limits without parts, the record that is shown of them."""
 
 
 def temporary_in_force(customer: Customer, day: Day) -> TemporaryLimit | None:
@@ -39,8 +44,10 @@ def own_limit(customer: Customer, day: Day) -> LimitParts:
     profile = customer.profile
     if profile is None:
         return NO_LIMIT
-    temporary = temporary_in_force(customer, day) if customer.temporary_limits else None
-    policies = sum([policy_part(policy, day) for policy in customer.policies]) if customer.policies else 0
+    if not customer.temporary_limits and not customer.policies:
+        return plain_limit(customer.credit_limit_minor, profile.unlimited_credit)
+    temporary = temporary_in_force(customer, day)
+    policies = sum([policy_part(policy, day) for policy in customer.policies])
     base = customer.credit_limit_minor if temporary is None else temporary.limit_minor
     return LimitParts(
         source="unlimited" if profile.unlimited_credit else "own",
@@ -48,6 +55,16 @@ def own_limit(customer: Customer, day: Day) -> LimitParts:
         temporary_minor=None if temporary is None else temporary.limit_minor,
         policies_minor=policies,
         total_minor=None if profile.unlimited_credit else max(0, base + policies),
+    )
+
+
+@lru_cache(maxsize=PLAIN_LIMITS_KEPT_MAX)
+def plain_limit(limit_minor: int, unlimited: bool) -> LimitParts:
+    """The limit of a customer that has nothing but one: many customers share a round figure."""
+    return LimitParts(
+        source="unlimited" if unlimited else "own",
+        base_minor=limit_minor,
+        total_minor=None if unlimited else max(0, limit_minor),
     )
 
 

@@ -15,6 +15,11 @@ AMOUNT_MINOR_MAX = 10**17 - 1
 """The largest amount of one document: 15 digits before the point in a currency with two decimals."""
 TOTAL_MINOR_MAX = 2**60
 """The largest total of a bucket: exposure is a sum of a few of them, and must fit into 64 bits."""
+RATIOS_KEPT_MAX = 65_536
+BOUNDS_KEPT_MAX = 4_096
+TEXTS_KEPT_MAX = 16_384
+THRESHOLDS_KEPT_MAX = 16_384
+"""How many answers of `ratio`, `bound`, `text` and `threshold` are remembered; they follow from what is asked alone."""
 RATIO_PLACES = 2
 """Decimals of published percentages (interface section 4)."""
 
@@ -30,7 +35,7 @@ class Ratio(NamedTuple):
     places: int
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=RATIOS_KEPT_MAX)
 def ratio(text: str) -> Ratio:
     """The exact value of plain decimal text such as "-12.50"; ValueError for anything else."""
     if DECIMAL_TEXT.fullmatch(text) is None:
@@ -79,18 +84,31 @@ def minor(text: str, decimals: int) -> int | None:
     return exact.numerator * int(10 ** (decimals - exact.places))
 
 
+@lru_cache(maxsize=BOUNDS_KEPT_MAX)
+def bound(text: str, decimals: int, up: bool) -> int:
+    """The minor units of a rule's amount, such that comparing whole minor units with it is exact.
+
+    What is finer than the currency is rounded down, for "more than" the amount, or `up`, for "less than" it.
+    """
+    exact = ratio(text)
+    scaled, scale = exact.numerator * 10**decimals, 10**exact.places
+    return int(-(-scaled // scale) if up else scaled // scale)
+
+
 def amount_of_document(text: str, decimals: int) -> int | None:
     """The minor units of decimal text from 0 on, None for anything else or for more than a document may have."""
     amount = minor(text, decimals)
     return amount if amount is not None and 0 <= amount <= AMOUNT_MINOR_MAX else None
 
 
+@lru_cache(maxsize=TEXTS_KEPT_MAX)
 def text(amount_minor: int, decimals: int) -> str:
-    """The amount as decimal text with all decimals of its currency: `text(100050, 2)` is "1000.50"."""
+    """The amount as decimal text with all decimals of its currency: `text(100050, 2)` is "1000.50".
+
+    Four in five of the figures that rules show were shown a moment before.
+    """
     if decimals == 0:
         return str(amount_minor)
-    if amount_minor >= 0 and decimals == 2:
-        return f"{amount_minor // 100}.{amount_minor % 100:02}"
     digits = str(abs(amount_minor)).rjust(decimals + 1, "0")
     sign = "-" if amount_minor < 0 else ""
     return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
@@ -109,7 +127,7 @@ class Threshold(NamedTuple):
     text: str
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=THRESHOLDS_KEPT_MAX)
 def threshold(percent: str, whole_minor: int, decimals: int) -> Threshold:
     """`percent` % of an amount. The text has the currency's decimals, and more where they are not zeros."""
     exact = ratio(percent)

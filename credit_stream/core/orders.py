@@ -29,7 +29,7 @@ from credit_stream.core.events import (
     OrderPlaced,
     OrderReopened,
 )
-from credit_stream.core.facts import Facts
+from credit_stream.core.facts import facts_of
 from credit_stream.core.holds import take_off_list
 from credit_stream.core.invoices import less_invoice
 from credit_stream.core.outputs import Cause, Verdict
@@ -223,7 +223,7 @@ def _try_out(work: Work, ledger: Ledger, order: Order, event: OrderCheckpointRea
 
 
 def _publish_trial(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, reasons: tuple[str, ...]) -> None:
-    found = Judgement(Facts(work, ledger, order, checkpoint), (), ())
+    found = Judgement(facts_of(work, ledger, order, checkpoint), (), ())
     work.decide(decision_of(work, found, order.standing, reasons, "checkpoint", pro_forma=True))
 
 
@@ -286,7 +286,7 @@ def _end(work: Work, ledger: Ledger, event: OrderCancelled | OrderClosed, lifecy
         return order
     if order.lifecycle == "cancelled" or order.lifecycle == lifecycle:
         return Refusal(codes.INVALID, f"Order {order.order_id} is {order.lifecycle} already.")
-    if ledger.holds:
+    if ledger.account.holds:
         take_off_list(work, ledger, order.order_id)
     standing = "released" if order.standing == "on_hold" else order.standing
     ledger.count(changed(order, lifecycle=lifecycle, standing=standing), order)

@@ -100,7 +100,7 @@ def payment_reversed(work: Work, ledger: Ledger, event: PaymentReversed) -> Refu
             )
     for invoice_id in dict.fromkeys(credit.waiting):
         _stop_waiting(work, credit, invoice_id)
-    ledger.unapplied_minor -= credit.unapplied_credit_minor
+    ledger.account.unapplied_minor -= credit.unapplied_credit_minor
     write(work, changed(credit, unapplied_minor=0, unapplied_credit_minor=0, settled=(), waiting=(), reversed=True))
     work.free(event.customer_id)
     return None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger, Ledgers
 from credit_stream.core.customers import count_documents
 from credit_stream.core.events import ExchangeRatePublished, SettingsPublished
-from credit_stream.core.rows import ACCOUNTS, HOLDERS, ORDERS, PARTITION, RATES, WAITING_FOR_RATE, Rates
+from credit_stream.core.rows import ACCOUNTS, HOLDERS, ORDERS, RATES, WAITING_FOR_RATE, Rates
 from credit_stream.core.settings import Parameters, check_text, compiled
 from credit_stream.core.view import Refusal
 from credit_stream.core.work import Work
@@ -32,13 +30,9 @@ def settings_published(work: Work, event: SettingsPublished, ledgers: Ledgers) -
         more = f"; and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
         return Refusal(codes.INVALID_SETTING, f"The settings were not taken: {listed}{more}.")
     old = work.parameters
-    work.partition = msgspec.structs.replace(
-        work.partition,
-        settings_version=event.version,
-        settings_published=event.version,
-        settings_document=event.document,
-    )
-    work.put(PARTITION, "", "", work.partition)
+    partition = work.partition
+    partition.settings_version = partition.settings_published = event.version
+    partition.settings_document = event.document
     work.settings = compiled(event.document)
     work.parameters = work.settings.parameters
     _look_again(work, ledgers, old)

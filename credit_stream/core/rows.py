@@ -1,6 +1,7 @@
 """What a partition remembers: every row and every table of its state.
 
-Rows are immutable; a changed row is a new one. They are encoded by position (`array_like`), so a new field goes to the
+Rows are immutable; a changed row is a new one. Two kinds that nearly every step changes are not: a step takes a copy of
+its own, works on that and writes it (`Tally`). They are encoded by position (`array_like`), so a new field goes to the
 end and has a default. Money is in the customer's credit currency unless a field says otherwise.
 """
 
@@ -12,7 +13,8 @@ from msgspec import Struct
 
 from credit_stream.core.calendar import Day, Instant
 from credit_stream.core.events import Checkpoint, CustomerUpdated, JournalLine, JournalType, PolicyUpdated
-from credit_stream.core.outputs import CreditDecision, HoldEntry
+from credit_stream.core.kept import Values
+from credit_stream.core.outputs import HoldEntry
 from credit_stream.core.view import Table
 
 Standing = Literal["released", "on_hold", "rejected"]
@@ -24,8 +26,15 @@ class Row(Struct, frozen=True, array_like=True, gc=False):
     """What is common to all rows."""
 
 
-class Partition(Row, frozen=True, array_like=True, gc=False):
-    """What there is once for a partition: its clock, the settings in force, how far receivables are counted."""
+class Tally(Struct, array_like=True, gc=False):
+    """What is common to the rows that a step counts on. Only the copy that a step has made may be changed."""
+
+
+class Partition(Tally, array_like=True, gc=False):
+    """What there is once for a partition: its clock, the settings in force, how far receivables are counted.
+
+    `taken` are the ids of the newest events, which have no row of `SEEN_ON` yet.
+    """
 
     now: Instant = 0
     business_date: Day = 0
@@ -35,13 +44,20 @@ class Partition(Row, frozen=True, array_like=True, gc=False):
     newest_receivable_at: Instant = -1
     invoices_offset: int = -1
     payments_offset: int = -1
+    taken: tuple[str, ...] = ()
 
 
 class Seen(Row, frozen=True, array_like=True, gc=False):
     """An event that was taken: the hash of its content, and the decisions that it led to."""
 
     content_hash: bytes
-    decisions: tuple[CreditDecision, ...] = ()
+    decisions: tuple[Values, ...] = ()
+
+
+class EventIds(Row, frozen=True, array_like=True, gc=False):
+    """Events that were taken one after the other on one business date."""
+
+    event_ids: tuple[str, ...]
 
 
 class Mark(Row, frozen=True, array_like=True, gc=False):
@@ -92,12 +108,13 @@ class PublishedExposure(Row, frozen=True, array_like=True, gc=False):
     limit_minor: int | None
 
 
-class Account(Row, frozen=True, array_like=True, gc=False):
+class Account(Tally, array_like=True, gc=False):
     """The running totals of a customer: what makes a decision cost the same with ten invoices and with 100,000.
 
     `open_orders_minor` is what counts of released orders and is not delivered, `held_orders_minor` the same of orders
     on hold, `delivered_minor` what is delivered and not invoiced. `oldest_due` is the oldest due date with something
-    open. `holds` counts the customer's entries on the hold list, `last_hold` numbers them.
+    open. `holds` counts the customer's entries on the hold list, `last_hold` numbers them. `valued_on` and `valued_by`
+    are business date and version of the settings when `published` was last compared with what there is.
     """
 
     current_invoices_minor: int = 0
@@ -110,6 +127,8 @@ class Account(Row, frozen=True, array_like=True, gc=False):
     holds: int = 0
     last_hold: int = 0
     published: PublishedExposure | None = None
+    valued_on: Day = -1
+    valued_by: int = 0
 
 
 class DueDay(Row, frozen=True, array_like=True, gc=False):
@@ -296,19 +315,19 @@ PARTITION = Table("partition", Partition)
 """("", "")"""
 SEEN = Table("seen", Seen)
 """(stream, event id); the stream is "" but for those that every partition reads"""
-SEEN_DAYS = Table("seen_days", Mark, listed=True)
+SEEN_DAYS = Table("seen_days", Mark)
 """("", day): the days under which `SEEN_ON` has marks"""
-SEEN_ON = Table("seen_on", Mark, listed=True)
-"""(day, event id): what is forgotten when the retention has passed"""
-CUSTOMERS = Table("customers", Customer, listed=True)
+SEEN_ON = Table("seen_on", EventIds)
+"""(day, first event id): what is forgotten when the retention has passed, so many events a row"""
+CUSTOMERS = Table("customers", Customer)
 """("", customer)"""
-ACCOUNTS = Table("accounts", Account, listed=True)
+ACCOUNTS = Table("accounts", Account)
 """("", customer)"""
-ORDERS = Table("orders", Order, listed=True)
+ORDERS = Table("orders", Order)
 """(customer, order)"""
-HOLDS = Table("holds", Hold, listed=True)
+HOLDS = Table("holds", Hold)
 """(customer, order)"""
-HOLDERS = Table("holders", Mark, listed=True)
+HOLDERS = Table("holders", Mark)
 """("", customer): who has orders on hold"""
 INVOICES = Table("invoices", Invoice)
 """(customer, invoice)"""
@@ -316,19 +335,19 @@ PAYMENTS = Table("payments", Credit)
 """(customer, payment)"""
 CREDIT_NOTES = Table("credit_notes", Credit)
 """(customer, credit note)"""
-DUE_DAYS = Table("due_days", DueDay, listed=True)
+DUE_DAYS = Table("due_days", DueDay)
 """(customer, day)"""
-AGENDA_DAYS = Table("agenda_days", Mark, listed=True)
+AGENDA_DAYS = Table("agenda_days", Mark)
 """("", day): the days on which `AGENDA` has entries"""
-AGENDA = Table("agenda", Mark, listed=True)
+AGENDA = Table("agenda", Mark)
 """(day, customer): who must be looked at when the business date reaches the day"""
-BEYOND_HORIZON = Table("beyond_horizon", Mark, listed=True)
+BEYOND_HORIZON = Table("beyond_horizon", Mark)
 """(customer, order): open orders that do not count yet (spec 3.6)"""
 RATES = Table("rates", Rates)
 """("", TYPE/FROM/TO)"""
-UNCOUNTED = Table("uncounted", Mark, listed=True)
+UNCOUNTED = Table("uncounted", Mark)
 """(customer, KIND/id): documents that do not count yet, for want of a profile or a rate"""
-WAITING_FOR_RATE = Table("waiting_for_rate", Mark, listed=True)
+WAITING_FOR_RATE = Table("waiting_for_rate", Mark)
 """(from currency or "", customer): who has documents that do not count for want of a rate"""
 JOURNALS = Table("journals", Journal)
 """("", journal)"""

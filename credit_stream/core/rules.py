@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from credit_stream.core.facts import Facts
     from credit_stream.core.settings import Rule
 
 
-class Observation(NamedTuple):
+class Observation(Struct, frozen=True, gc=False):
     """What a rule saw. `hit`: it holds the order for `reason` (or, of an exclusion, excuses it).
 
     `observed operator threshold` is the comparison that was made, as text in `unit`: a currency, `days`, `percent`,

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from credit_stream.core import money
 from credit_stream.core.events import CHECKPOINTS, Checkpoint
-from credit_stream.core.rules import RULE_TYPES
+from credit_stream.core.rules import RULE_OF_TYPE, RULE_TYPES, Look
 
 RULES_MAX = 1_000
 """Rules in one document: every decision looks at all of them."""
@@ -256,6 +256,43 @@ class Document(Section, frozen=True, kw_only=True):
     actors: tuple[Actor, ...] = ()
 
 
+Looking = tuple[Rule, Look, bool]
+"""A rule, the function that says what it sees, and whether it is about credit (`RuleType.limit`)."""
+
+DOCUMENTS_KEPT_MAX = 16
+"""Of settings documents, what was compiled: the partitions of a process have one or two at a time."""
+CHOICES_KEPT_MAX = 4_096
+"""Of one checkpoint and kind, choices of rules that are remembered. There are as many as rules name customers, and more
+only where such customers change their group."""
+
+
+class RulesAt:
+    """The rules of one kind that run at a checkpoint, found by the customer that they speak for.
+
+    A company may have a rule of its own for each of hundreds of customers; a check looks at those of one. The order is
+    that of spec 5.3, and within a type that of the document.
+    """
+
+    __slots__ = ("_chosen", "_customers", "_groups", "_rules")
+
+    def __init__(self, rules: Sequence[Looking]) -> None:
+        self._rules = rules
+        self._customers = frozenset(rule.account for rule, _, _ in rules if rule.scope == "customer")
+        self._groups = frozenset(rule.account for rule, _, _ in rules if rule.scope == "group")
+        self._chosen: dict[tuple[str | None, str | None], tuple[Looking, ...]] = {}
+
+    def of(self, customer_id: str, group: str | None) -> tuple[Looking, ...]:
+        """Those for all, for the customer, and for its credit management group."""
+        who = (customer_id if customer_id in self._customers else None, group if group in self._groups else None)
+        chosen = self._chosen.get(who)
+        if chosen is None:
+            if len(self._chosen) >= CHOICES_KEPT_MAX:
+                self._chosen.clear()
+            accounts = {"all": "", "customer": who[0], "group": who[1]}
+            chosen = self._chosen[who] = tuple(one for one in self._rules if one[0].account == accounts[one[0].scope])
+        return chosen
+
+
 class Settings:
     """A checked document, arranged for deciding. Made by `compiled`; never changed."""
 
@@ -264,19 +301,25 @@ class Settings:
         "actors",
         "blocking_at",
         "checkpoints",
+        "counts_exposure_plainly",
         "document",
         "exclusions_at",
         "has_grace",
         "parameters",
         "posting_somewhere",
-        "ranks_of_discounts",
-        "ranks_of_terms",
+        "ranks_checked_of_discounts",
+        "ranks_checked_of_terms",
         "release_reasons",
     )
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.parameters = document.parameters
+        self.counts_exposure_plainly = (
+            self.parameters.exposure_scope in ("balance_and_orders", "none")
+            and self.parameters.unapplied_payments_reduce_exposure
+            and not self.parameters.held_orders_consume_credit
+        )
         self.checkpoints: dict[str, CheckpointSettings] = {
             name: getattr(document.checkpoints, name) for name in CHECKPOINTS
         }
@@ -287,21 +330,28 @@ class Settings:
         enabled = [rule for rule in enabled if looks_at_limit or rule.type != "credit_limit_used"]
         blocking = [rule for rule in enabled if rule.kind == "blocking"]
         exclusions = [rule for rule in enabled if rule.kind == "exclusion"]
-        self.blocking_at = {name: _rules_at(blocking, name) for name in CHECKPOINTS}
-        self.exclusions_at = {name: _rules_at(exclusions, name) for name in CHECKPOINTS}
+        self.blocking_at = {name: RulesAt(_rules_at(blocking, name)) for name in CHECKPOINTS}
+        self.exclusions_at = {name: RulesAt(_rules_at(exclusions, name)) for name in CHECKPOINTS}
         self.account_effects = {status.id: status.effect for status in document.account_statuses}
         self.release_reasons = frozenset(reason.id for reason in document.release_reasons)
-        self.ranks_of_terms = {terms.id: terms.rank for terms in document.payment_terms}
-        self.ranks_of_discounts = {discount.id: discount.rank for discount in document.settlement_discounts}
+        terms = document.payment_terms if self.parameters.check_payment_terms_rank else ()
+        self.ranks_checked_of_terms = {one.id: one.rank for one in terms}
+        discounts = document.settlement_discounts if self.parameters.check_settlement_discount_rank else ()
+        self.ranks_checked_of_discounts = {one.id: one.rank for one in discounts}
         self.actors = {actor.id: frozenset(actor.roles) for actor in document.actors}
 
 
-def _rules_at(rules: Sequence[Rule], checkpoint: Checkpoint) -> tuple[Rule, ...]:
+def _rules_at(rules: Sequence[Rule], checkpoint: Checkpoint) -> list[Looking]:
     """The rules that run at a checkpoint: those without a list, and those that have it on theirs."""
-    return tuple(rule for rule in rules if not rule.checkpoints or checkpoint in rule.checkpoints)
+    found = []
+    for rule in rules:
+        if not rule.checkpoints or checkpoint in rule.checkpoints:
+            row = RULE_OF_TYPE[rule.type]
+            found.append((rule, row.holds if rule.kind == "blocking" else row.excuses, row.limit))
+    return found
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=DOCUMENTS_KEPT_MAX)
 def compiled(document: str) -> Settings:
     """The settings of a document that was checked (JSON text); a fault here is a broken invariant."""
     return Settings(msgspec.convert(json.loads(document), Document))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import blake2b
 
-import msgspec
+from msgspec import msgpack
+from msgspec.structs import astuple
 from msgspec.structs import replace as changed
 
 from credit_stream.core import commands, customers, events, invoices, journals, orders, payments, reference
@@ -17,18 +18,22 @@ from credit_stream.core.accounts import Ledger, Ledgers
 from credit_stream.core.days import advance, remember_event
 from credit_stream.core.evaluation import evaluate
 from credit_stream.core.events import Event
+from credit_stream.core.kept import decision_of_values, values_of
 from credit_stream.core.money import TooLarge
 from credit_stream.core.outputs import InputPosition
 from credit_stream.core.rows import PARTITION, SEEN, Partition, Seen
 from credit_stream.core.settings import compiled
 from credit_stream.core.topics import BROADCAST_TOPICS, DECISIONS, INTERNAL_TOPICS, INVOICES, PAYMENTS
 from credit_stream.core.view import Publication, Refusal, StepResult, View
-from credit_stream.core.work import Work
+from credit_stream.core.work import Work, begin
 
 HASH_BYTES = 16
+RECEIVABLES = frozenset({INVOICES, PAYMENTS})
 SEPARATE_IDS = BROADCAST_TOPICS | INTERNAL_TOPICS
 """Streams whose event ids are a name space of their own."""
 NEW_PARTITION = Partition()
+
+_encode = msgpack.Encoder().encode
 
 OF_CUSTOMER: dict[type[Event], Callable[..., Refusal | None]] = {
     events.OrderPlaced: orders.order_placed,
@@ -81,30 +86,32 @@ def step(view: View, event: Event, position: InputPosition) -> StepResult:
     its decisions again and changes nothing (spec 2). Ids of settings and rates, which all partitions take, and of
     requests between tasks are remembered apart and for good: an order's id must not make a partition refuse them.
     """
-    if isinstance(event, events.ClockTicked):
+    if type(event) is events.ClockTicked:
         return _tick(view, event, position)
     content_hash = hash_of(event)
     stream = position.topic if position.topic in SEPARATE_IDS else ""
-    seen = view.get(SEEN, stream, event.event_id)
+    work = _begin(view, event, position)
+    seen = work.get(SEEN, stream, event.event_id)
     if seen is not None:
         return _again(seen, content_hash, event)
-    work = _begin(view, event, position)
     try:
         refusal = _take(work, event)
     except TooLarge:
         refusal = Refusal(codes.INVALID, "An amount or a total is beyond what can be kept: look at amounts and rates.")
     if refusal is not None:
         return StepResult({}, [], refusal)
-    work.put(SEEN, stream, event.event_id, Seen(content_hash, tuple(work.decisions)))
     if not stream:
         remember_event(work, event.event_id)
+    work.put(SEEN, stream, event.event_id, Seen(content_hash, tuple(map(values_of, work.decisions))))
+    work.put(PARTITION, "", "", work.partition)
     return StepResult(work.writes, work.publications, work.refusal)
 
 
 def _take(work: Work, event: Event) -> Refusal | None:
     ledgers = Ledgers(work)
     advance(work, event.occurred_at, ledgers)
-    _note_position(work)
+    if work.position.topic in RECEIVABLES:
+        _note_position(work)
     refusal = _handle(work, ledgers, event)
     if refusal is None:
         ledgers.refuse_overflow()
@@ -115,24 +122,24 @@ def _take(work: Work, event: Event) -> Refusal | None:
 def hash_of(event: Event) -> bytes:
     """A hash of every field and the type: what "the same content" means (spec 2).
 
-    Fields at their default are in it too: msgspec tells a default by identity, so that leaving them out would make
-    equal events differ.
+    The fields go in by position: their names would double what is to be hashed, and those at their default be left out
+    or not as the event was made, since msgspec tells a default by identity.
     """
-    content = blake2b(type(event).__name__.encode(), digest_size=HASH_BYTES)
-    content.update(msgspec.msgpack.encode(event))
-    return content.digest()
+    content = _encode((type(event).__name__, astuple(event)))
+    return blake2b(content).digest()[:HASH_BYTES]
 
 
 def _again(seen: Seen, content_hash: bytes, event: Event) -> StepResult:
     if seen.content_hash != content_hash:
         message = f"The event id {event.event_id} was used for other content before: send this event under a new id."
         return StepResult({}, [], Refusal(codes.EVENT_ID_REUSED, message))
-    return StepResult({}, [Publication(DECISIONS, one.order_id, one) for one in seen.decisions], None)
+    decisions = [decision_of_values(values) for values in seen.decisions]
+    return StepResult({}, [Publication(DECISIONS, decision.order_id, decision) for decision in decisions], None)
 
 
 def _begin(view: View, event: Event, position: InputPosition) -> Work:
     partition = view.get(PARTITION, "", "") or NEW_PARTITION
-    return Work(view, event, position, partition, compiled(partition.settings_document))
+    return begin(view, event, position, changed(partition), compiled(partition.settings_document))
 
 
 def _tick(view: View, event: events.ClockTicked, position: InputPosition) -> StepResult:
@@ -142,27 +149,26 @@ def _tick(view: View, event: events.ClockTicked, position: InputPosition) -> Ste
     ledgers = Ledgers(work)
     advance(work, event.instant, ledgers)
     _finish(work, ledgers)
+    work.put(PARTITION, "", "", work.partition)
     return StepResult(work.writes, work.publications, None)
 
 
 def _note_position(work: Work) -> None:
     """Keeps as of which invoices and payments decisions are made (spec 11), and how old those are (spec 5.6)."""
-    topic, offset, partition = work.position.topic, work.position.offset, work.partition
-    if topic not in (INVOICES, PAYMENTS):
-        return
-    newest = max(partition.newest_receivable_at, work.event.occurred_at)
-    if topic == INVOICES:
-        work.partition = changed(partition, newest_receivable_at=newest, invoices_offset=offset)
+    partition = work.partition
+    partition.newest_receivable_at = max(partition.newest_receivable_at, work.event.occurred_at)
+    if work.position.topic == INVOICES:
+        partition.invoices_offset = work.position.offset
     else:
-        work.partition = changed(partition, newest_receivable_at=newest, payments_offset=offset)
-    work.count_as_of()
+        partition.payments_offset = work.position.offset
 
 
 def _handle(work: Work, ledgers: Ledgers, event: Event) -> Refusal | None:
     kind = type(event)
     handle = OF_CUSTOMER.get(kind)
     if handle is not None:
-        return handle(work, ledgers.open(_customer_of(event)), event)
+        customer_id: str = getattr(event, "customer_id")  # noqa: B009 - every event of OF_CUSTOMER has one
+        return handle(work, ledgers.open(customer_id), event)
     if isinstance(event, events.ForceHold | events.EvaluateHolds) and (refusal := commands.forbidden(work, event)):
         return refusal
     if isinstance(event, events.ForceHold) and event.customer_id is None and event.order_id is not None:
@@ -176,18 +182,12 @@ def _handle(work: Work, ledgers: Ledgers, event: Event) -> Refusal | None:
     return Refusal(codes.INVALID, f"This version does not carry out {kind.__name__}: nothing was done.")
 
 
-def _customer_of(event: Event) -> str:
-    customer_id: str = getattr(event, "customer_id")  # noqa: B009 - every event of OF_CUSTOMER has one
-    return customer_id
-
-
 def _finish(work: Work, ledgers: Ledgers) -> None:
     """Offers freed credit to held orders, publishes the exposures that changed, writes accounts and clock."""
     if work.parameters.evaluate_on == "event":
         ledgers.note_freed()
         for customer_id in list(work.freed):
             ledger: Ledger = ledgers.open(customer_id)
-            if ledger.holds:
+            if ledger.account.holds:
                 evaluate(work, ledger)
     ledgers.close()
-    work.put(PARTITION, "", "", work.partition)

@@ -17,6 +17,10 @@ INBOX = "credit.inbox"
 """Where a host without topics of its own (files, HTTP) puts lines whose type cannot be told."""
 POSTINGS = "credit.postings"
 """Between tasks: lines of posted journals, by customer."""
+GROUP_REQUESTS = "credit.group-requests"
+"""Between tasks: what a customer's task asks the task of its credit group, by group."""
+GROUP_ANSWERS = "credit.group-answers"
+"""Between tasks: what the group's task answers, by customer."""
 
 DECISIONS = "credit.decisions"
 HOLDS = "credit.holds"
@@ -76,11 +80,14 @@ TOPIC_OF_EVENT: dict[type[events.Event], str] = {
     events.ClockTicked: CLOCK,
 }
 
-INPUT_TOPICS = (SETTINGS, CLOCK, CUSTOMERS, GROUPS, ORDERS, INVOICES, PAYMENTS, COMMANDS, POSTINGS, INBOX)
+INPUT_TOPICS = (
+    SETTINGS, CLOCK, CUSTOMERS, GROUPS, ORDERS, INVOICES, PAYMENTS, COMMANDS,
+    POSTINGS, GROUP_REQUESTS, GROUP_ANSWERS, INBOX,
+)  # fmt: skip
 """All inputs, in the order in which records of one instant are taken: settings and customers first."""
 BROADCAST_TOPICS = frozenset({SETTINGS, CLOCK})
 """One stream that every partition reads whole."""
-INTERNAL_TOPICS = frozenset({POSTINGS})
+INTERNAL_TOPICS = frozenset({POSTINGS, GROUP_REQUESTS, GROUP_ANSWERS})
 """Inputs that only tasks write, for each other."""
 
 TOPIC_OF_OUTPUT: dict[type, str] = {

@@ -22,19 +22,24 @@ Row_co = TypeVar("Row_co", bound=Struct, covariant=True)
 class Table(Generic[Row_co]):
     """One kind of row: its name in keys and its type. Every table is declared in `core/rows.py`."""
 
-    __slots__ = ("listed", "name", "row_type")
+    __slots__ = ("name", "row_type")
 
-    def __init__(self, name: str, row_type: type[Row_co], *, listed: bool = False) -> None:
-        """`listed`: the core asks for the ids under a parent; of other tables it only gets rows."""
+    def __init__(self, name: str, row_type: type[Row_co]) -> None:
         self.name = name
         self.row_type = row_type
-        self.listed = listed
 
     def __repr__(self) -> str:
         return f"Table({self.name})"
 
 
 Key = tuple[Table[Struct], str, str]
+
+
+class NotAtHand(Struct, frozen=True):
+    """What stands for a row that has to be looked for; None would say that there is no such row."""
+
+
+NOT_AT_HAND = NotAtHand()
 
 
 class View(Protocol):
@@ -44,8 +49,15 @@ class View(Protocol):
     def currencies(self) -> Mapping[str, int]:
         """Decimals of every ISO 4217 currency that amounts may be in: EUR 2, JPY 0, KWD 3."""
 
+    @property
+    def at_hand(self) -> Mapping[Key, Struct | None]:
+        """The rows that need not be looked for; None where it is known that there is none.
+
+        A step asks for six rows and more, and most of them it meets here: a look into a dict is no Python call.
+        """
+
     def get(self, table: Table[R], parent: str, row_id: str) -> R | None:
-        """The row, or None when there is none."""
+        """The row wherever it is, or None when there is none."""
 
     def ids(self, table: Table[R], parent: str) -> Sequence[str]:
         """The ids of all rows under the parent, in code-point order."""

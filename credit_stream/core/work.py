@@ -5,6 +5,7 @@ Every handler of an event gets a `Work`. Nothing leaves it before the step has e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from msgspec import Struct
@@ -15,65 +16,73 @@ from credit_stream.core.events import Event
 from credit_stream.core.outputs import AsOf, CreditDecision, InputPosition, OutputRecord
 from credit_stream.core.settings import Parameters, Settings
 from credit_stream.core.topics import DECISIONS, TOPIC_OF_OUTPUT
-from credit_stream.core.view import Key, Publication, Refusal, Table, View
+from credit_stream.core.view import NOT_AT_HAND, Key, Publication, Refusal, Table, View
 
 R = TypeVar("R", bound=Struct)
 
 
-class Work:
-    """The state of one step. `partition`, `settings` and `today`, the business date, are as in force for the event."""
+def begin(view: View, event: Event, position: InputPosition, partition: rows.Partition, settings: Settings) -> Work:
+    """A step that begins with the event. `partition` is its own copy."""
+    today = partition.business_date
+    at_hand, currencies = view.at_hand, view.currencies
+    return Work(view, event, position, partition, settings, settings.parameters, today, currencies, at_hand)
 
-    __slots__ = (
-        "as_of", "currencies", "decisions", "event", "freed", "parameters", "partition", "position",
-        "publications", "refusal", "settings", "today", "view", "writes",
-        "written_under",
-    )  # fmt: skip
 
-    def __init__(
-        self, view: View, event: Event, position: InputPosition, partition: rows.Partition, settings: Settings
-    ) -> None:
-        self.view = view
-        self.currencies = view.currencies
-        self.event = event
-        self.position = position
-        self.partition = partition
-        self.today: Day = partition.business_date
-        self.settings = settings
-        self.parameters: Parameters = settings.parameters
-        self.count_as_of()
-        self.writes: dict[Key, Struct | None] = {}
-        self.written_under: dict[tuple[Table[Struct], str], dict[str, None]] = {}
-        self.publications: list[Publication] = []
-        self.decisions: list[CreditDecision] = []
-        self.freed: dict[str, None] = {}
-        self.refusal: Refusal | None = None
+class Work(Struct, eq=False, gc=False):
+    """The state of one step. `partition`, `settings` and `today`, the business date, are as in force for the event.
 
-    def count_as_of(self) -> None:
-        """Takes over from the partition as of which offsets invoices and payments are counted."""
-        self.as_of = AsOf(invoices=self.partition.invoices_offset, payments=self.partition.payments_offset)
+    A struct, as `Ledger` and `Facts` are, because a step makes one of each: a class with `__init__` costs ten times as
+    much to make. They refer to each other one way only, so the garbage collector need not know them.
+    """
+
+    view: View
+    event: Event
+    position: InputPosition
+    partition: rows.Partition
+    settings: Settings
+    parameters: Parameters
+    today: Day
+    currencies: Mapping[str, int]
+    at_hand: Mapping[Key, Struct | None]
+    writes: dict[Key, Struct | None] = {}
+    listed: dict[Table[Struct], dict[str, dict[str, None]]] = {}
+    """Of the tables that this step has listed ids of, what it wrote under each parent. Most steps list none."""
+    publications: list[Publication] = []
+    decisions: list[CreditDecision] = []
+    freed: dict[str, None] = {}
+    refusal: Refusal | None = None
+
+    def as_of(self) -> AsOf:
+        """As of which offsets invoices and payments are counted."""
+        partition = self.partition
+        return AsOf(invoices=partition.invoices_offset, payments=partition.payments_offset)
 
     def get(self, table: Table[R], parent: str, row_id: str) -> R | None:
         """The row as this step left it so far."""
         key = (table, parent, row_id)
-        if key in self.writes:
-            return self.writes[key]  # type: ignore[return-value] # under a key of Table[R] there is an R
-        return self.view.get(table, parent, row_id)
+        writes = self.writes
+        if writes and key in writes:
+            return writes[key]  # type: ignore[return-value] # under a key of Table[R] lies an R
+        row = self.at_hand.get(key, NOT_AT_HAND)
+        return self.view.get(table, parent, row_id) if row is NOT_AT_HAND else row  # type: ignore[return-value]
 
     def put(self, table: Table[R], parent: str, row_id: str, row: R) -> None:
         """Writes a row."""
         self.writes[table, parent, row_id] = row
-        if table.listed:
-            self.written_under.setdefault((table, parent), {})[row_id] = None
+        if table in self.listed:
+            self.listed[table].setdefault(parent, {})[row_id] = None
 
     def drop(self, table: Table[R], parent: str, row_id: str) -> None:
         """Deletes a row, if there is one."""
         self.writes[table, parent, row_id] = None
-        if table.listed:
-            self.written_under.setdefault((table, parent), {})[row_id] = None
+        if table in self.listed:
+            self.listed[table].setdefault(parent, {})[row_id] = None
 
     def ids(self, table: Table[R], parent: str) -> list[str]:
         """The ids under the parent as this step left them so far, in code-point order."""
-        written = self.written_under.get((table, parent))
+        if table not in self.listed:
+            self._list(table)
+        written = self.listed[table].get(parent)
         if written is None:
             return list(self.view.ids(table, parent))
         listed = set(self.view.ids(table, parent))
@@ -83,6 +92,14 @@ class Work:
             else:
                 listed.add(row_id)
         return sorted(listed)
+
+    def _list(self, table: Table[R]) -> None:
+        """Begins to keep what is written under each parent of the table."""
+        under: dict[str, dict[str, None]] = {}
+        for written, parent, row_id in self.writes:
+            if written is table:
+                under.setdefault(parent, {})[row_id] = None
+        self.listed[table] = under
 
     def publish(self, key: str, record: OutputRecord) -> None:
         """Publishes a record on its topic."""

@@ -19,10 +19,18 @@ INPUTS = frozenset(INPUT_TOPICS)
 
 
 class Position(Struct, frozen=True):
-    """How far a partition is: how many checkpoints it has made, and the next offset of every topic it has read."""
+    """How far a partition is: how many checkpoints it has made, and the next offset of every topic it has read.
+
+    `changelog` is the next offset of the partition's changelog, where the log has one apart from the store; else 0.
+    """
 
     number: int
     offsets: Mapping[str, int]
+    changelog: int = 0
+
+    def is_beyond(self, other: Position) -> bool:
+        """Whether rows at this position are newer than rows at the other."""
+        return (self.number, self.changelog) > (other.number, other.changelog)
 
 
 NOWHERE = Position(0, {})
@@ -30,7 +38,10 @@ NOWHERE = Position(0, {})
 
 
 class Changes:
-    """The rows that a checkpoint leaves (None: deleted) and the position that they stand for."""
+    """The rows that a checkpoint leaves (None: deleted) and the position that they stand for.
+
+    Read from a changelog they are bytes and stay so (`of_bytes`): restoring copies them as they are.
+    """
 
     __slots__ = ("_encoded", "position", "rows")
 
@@ -38,6 +49,13 @@ class Changes:
         self.rows = rows
         self.position = position
         self._encoded: list[tuple[bytes, bytes | None]] | None = None
+
+    @classmethod
+    def of_bytes(cls, entries: list[tuple[bytes, bytes | None]], position: Position) -> Changes:
+        """Changes whose rows are known by their bytes only, for a store that keeps bytes."""
+        changes = cls({}, position)
+        changes._encoded = entries
+        return changes
 
     def encoded(self) -> list[tuple[bytes, bytes | None]]:
         """Key and value bytes of the rows. Made once: the changelog and the store take the same."""
@@ -79,5 +97,6 @@ def write(checkpoint: Checkpoint, log: Log, store: Store) -> None:
     Whatever fails before 3 ends, aborts: nothing was visible and the batch is taken again. Whatever fails after 3 is
     recovered from the changelog (`restore`). The store is never ahead of the log.
     """
-    log.commit(checkpoint)
-    store.write(checkpoint.changes)
+    changes = checkpoint.changes
+    changes.position = log.commit(checkpoint)
+    store.write(changes)

@@ -106,6 +106,7 @@ class _Source:
     def _fill(self) -> bool:
         known = self.end - self.next_offset
         if known <= 0:
+            self.is_awaited = False
             return False
         self._buffer = self._log.read(self.topic, self._partition, self.next_offset, min(known, READ_RECORDS_MAX))
         self._taken = 0

@@ -49,15 +49,19 @@ class Log(Protocol):
     def read(self, topic: str, partition: int, offset: int, limit: int) -> Sequence[InputRecord]:
         """At most `limit` records from `offset` on, in the order of their offsets; fewer only at the end."""
 
-    def commit(self, checkpoint: Checkpoint) -> None:
+    def commit(self, checkpoint: Checkpoint) -> Position:
         """Steps 1 to 3 of a checkpoint (see `checkpoint.write`): all of it becomes visible, or nothing.
 
         A publication whose topic is an input topic is appended there, to the partition of its key, and taken later
-        like any other input. When this raises, the task must not go on.
+        like any other input. The position is that of the checkpoint, with where it lies in the changelog. When this
+        raises, the task must not go on.
         """
 
-    def changelog(self, partition: int, number: int) -> Iterable[Changes]:
-        """What the store of a partition that has seen `number` checkpoints still lacks, in order."""
+    def changelog(self, partition: int, position: Position) -> Iterable[Changes]:
+        """What the store of a partition that is at `position` still lacks, in order.
+
+        Some may be a part of a checkpoint only: the rows are those of a moment again when all were written.
+        """
 
 
 class Store(Protocol):

@@ -11,6 +11,6 @@ def restore(partition: int, log: Log, store: Store) -> Position:
 
     The store may be behind (the process died after the log had committed), never ahead.
     """
-    for changes in log.changelog(partition, store.position().number):
+    for changes in log.changelog(partition, store.position()):
         store.write(changes)
     return store.position()

@@ -21,6 +21,7 @@ from credit_stream.core.view import Publication, Refusal, StepResult, View
 from credit_stream.engine import checkpoint as checkpoints
 from credit_stream.engine.checkpoint import Changes, Checkpoint, Position
 from credit_stream.engine.merge import Merge
+from credit_stream.engine.misplaced import misplaced
 from credit_stream.engine.overlay import CACHED_ROWS_MAX, Overlay
 from credit_stream.engine.ports import Clock, InputRecord, Log, Store
 from credit_stream.engine.restore import restore
@@ -37,6 +38,9 @@ Step = Callable[[View, Event, InputPosition], StepResult]
 INTERNAL_TYPES = frozenset(kind for kind, topic in TOPIC_OF_EVENT.items() if topic in INTERNAL_TOPICS)
 """Believed only where nobody but a task can write: they were checked when they were made."""
 
+BURIED_BYTES_MAX = 3 * 1024 * 1024
+"""Of an input, in its dead letter. A broker bounds what is written packed, so an input can be any size unpacked, and a
+dead letter too large for its own topic would stop the partition for good."""
 LINGER_LOOKS = 32
 """The clock is looked at once for so many inputs."""
 
@@ -77,8 +81,12 @@ class PartitionTask:
         limits: BatchLimits | None = None,
         currencies: Mapping[str, int] = CURRENCIES,
         cached_rows_max: int = CACHED_ROWS_MAX,
+        partitions: int | None = None,
     ) -> None:
+        """`partitions`: how many there are, where others write the inputs; an event that belongs in another partition
+        is then a dead letter. None: the host has placed every input itself."""
         self.partition = partition
+        self._partitions = partitions
         self._log = log
         self._store = store
         self._program = program
@@ -177,6 +185,9 @@ class PartitionTask:
         if type(event) in INTERNAL_TYPES and record.topic not in INTERNAL_TOPICS:
             self._bury(record, event_id, "not_allowed", _forged(event))
             return
+        if self._partitions is not None and (stray := misplaced(event, record, self._partitions)) is not None:
+            self._bury(record, event_id, "invalid", stray)
+            return
         position = InputPosition(
             topic=record.topic, partition=record.partition, offset=record.offset, event_id=event_id
         )
@@ -215,10 +226,15 @@ class PartitionTask:
     def _bury(self, record: InputRecord, event_id: str | None, reason: str, message: str) -> None:
         """A dead letter with the bytes as they came (spec 12), keyed as the input was, if that can be told.
 
-        What every partition reads is refused by every partition; partition 0 alone says so.
+        What every partition reads is refused by every partition; partition 0 alone says so. Of bytes that no dead
+        letter can hold it has the first: the rest lies where they came.
         """
         if record.topic in BROADCAST_TOPICS and self.partition != 0:
             return
+        payload = record.payload
+        if len(payload) > BURIED_BYTES_MAX:
+            message = f"{message} Here are the first {BURIED_BYTES_MAX:,} of its {len(payload):,} bytes."
+            payload = payload[:BURIED_BYTES_MAX]
         place = f"{record.topic}/{record.partition}/{record.offset}"
         letter = DeadLetter(
             dead_letter_id=place,
@@ -228,7 +244,7 @@ class PartitionTask:
             event_id=event_id,
             reason=reason,
             message=message,
-            payload=record.payload,
+            payload=payload,
         )
         self._publish([Publication(DEAD_LETTERS, place if record.key is None else record.key, letter)])
 
@@ -255,8 +271,8 @@ class PartitionTask:
         )
         checkpoints.write(made, self._log, self._store)
         self._overlay.settle()
-        self._position = position
-        self._batch = _Batch(position)
+        self._position = made.changes.position
+        self._batch = _Batch(self._position)
         return made
 
 

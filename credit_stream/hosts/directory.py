@@ -42,7 +42,7 @@ class Directory:
         self.path = path
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = _take_lock(path)
+            self._lock = take_lock(path)
         except OSError as error:
             raise storage_failure(error, path) from error
         try:
@@ -61,7 +61,7 @@ class Directory:
         self._lock.close()
 
 
-def _take_lock(path: Path) -> BinaryIO:
+def take_lock(path: Path) -> BinaryIO:
     """A lock that the operating system takes away when the process ends, however it ends."""
     file = (path / _LOCK_FILE).open("a+b")
     try:

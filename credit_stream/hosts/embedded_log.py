@@ -21,7 +21,7 @@ from msgspec import Struct
 from credit_stream.core.events import Event
 from credit_stream.core.topics import INPUT_TOPICS, SEQUENCE
 from credit_stream.engine import sequence
-from credit_stream.engine.checkpoint import INPUTS, Changes, Checkpoint
+from credit_stream.engine.checkpoint import INPUTS, Changes, Checkpoint, Position
 from credit_stream.engine.ports import InputRecord
 from credit_stream.hosts.placing import home_of
 from credit_stream.hosts.rocks_store import entries_of
@@ -124,7 +124,7 @@ class EmbeddedLog:
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
-    def commit(self, checkpoint: Checkpoint) -> None:
+    def commit(self, checkpoint: Checkpoint) -> Position:
         """Outputs, requests, sequence record, rows and position of a checkpoint in one batch.
 
         Which checkpoints are synced: an input is synced when it is appended, and the order in which inputs are taken
@@ -149,8 +149,9 @@ class EmbeddedLog:
                 self._ends[each.topic, each.partition] = each.offset + 1
             self._arrived(requests)
             self._trim(checkpoint.changes.position.offsets, checkpoint.partition)
+        return checkpoint.changes.position
 
-    def changelog(self, partition: int, number: int) -> Iterable[Changes]:
+    def changelog(self, partition: int, position: Position) -> Iterable[Changes]:
         """Nothing: the rows lie in the same database and are written with the checkpoint."""
         return ()
 

@@ -17,6 +17,10 @@ class DiskFull(StorageFailed):
     """The disk, or a quota or limit of it, is full."""
 
 
+class StorageDamaged(StorageFailed):
+    """What lies on the disk is not what was written there."""
+
+
 class DirectoryInUse(HostFailure):
     """Another process has the directory open."""
 
@@ -44,6 +48,9 @@ class NotIdle(HostFailure, TimeoutError):
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 
 
+_DAMAGED = ("Corruption", "checksum mismatch", "bad block")
+
+
 _CLOSED = "already closed"
 
 
@@ -55,6 +62,11 @@ def storage_failure(error: Exception, directory: Path) -> HostFailure:
         return DiskFull(
             f"The disk of {directory} is full: {error}. Nothing that was acknowledged is lost. "
             "Free some space, or move the whole directory to a larger disk, and start again."
+        )
+    if any(sign in str(error) for sign in _DAMAGED):
+        return StorageDamaged(
+            f"What lies in {directory} is damaged: {error}. Look at the disk. Bring the directory back from a copy, "
+            "or on Kafka start again: the rows are then fetched from the changelog."
         )
     return StorageFailed(
         f"The storage in {directory} failed: {error}. Nothing that was acknowledged is lost. "

@@ -58,7 +58,7 @@ class MemoryStore:
 
     def write(self, changes: Changes) -> None:
         """Takes over the rows, unless they are in it already."""
-        if changes.position.number <= self._position.number:
+        if not changes.position.is_beyond(self._position):
             return
         for (table, parent, row_id), row in changes.rows.items():
             if row is None:
@@ -120,7 +120,7 @@ class MemoryLog:
             raise LookupError(f"{topic}/{partition}/{offset} was forgotten; a log with keep=True has it")
         return self._streams.get(stream, [])[first : first + limit]
 
-    def commit(self, checkpoint: Checkpoint) -> None:
+    def commit(self, checkpoint: Checkpoint) -> Position:
         """Appends the requests among the publications; what was taken is forgotten, or all is kept."""
         for index, publication in enumerate(checkpoint.publications):
             if publication.topic in INPUTS:
@@ -129,10 +129,11 @@ class MemoryLog:
             self.checkpoints[checkpoint.partition].append(checkpoint)
         else:
             self._forget(checkpoint)
+        return checkpoint.changes.position
 
-    def changelog(self, partition: int, number: int) -> Iterable[Changes]:
-        """The changes of the checkpoints from `number` on, as far as they are kept."""
-        return [checkpoint.changes for checkpoint in self.checkpoints[partition][number:]]
+    def changelog(self, partition: int, position: Position) -> Iterable[Changes]:
+        """The changes of the checkpoints after the position, as far as they are kept."""
+        return [checkpoint.changes for checkpoint in self.checkpoints[partition][position.number :]]
 
     def _request(self, publication: Publication, value: bytes | None) -> None:
         event = cast("Event | None", publication.record)

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from credit_stream.core.topics import INPUT_TOPICS, SEQUENCE
 from credit_stream.engine import sequence
-from credit_stream.engine.checkpoint import INPUTS, Changes, Checkpoint
+from credit_stream.engine.checkpoint import INPUTS, Changes, Checkpoint, Position
 from credit_stream.engine.ports import InputRecord
 from credit_stream.engine.sequence import SequenceRecord
 from credit_stream.engine.task import PartitionTask, Program
@@ -56,10 +56,15 @@ class Inputs(Protocol):
 
 
 def recompute(
-    partition: int, inputs: Inputs, sequences: Iterable[SequenceRecord], program: Program
+    partition: int,
+    inputs: Inputs,
+    sequences: Iterable[SequenceRecord],
+    program: Program,
+    partitions: int | None = None,
 ) -> Iterator[Checkpoint]:
-    """The checkpoints of a partition, computed again from nothing."""
-    task = PartitionTask(partition, _ReplayLog(inputs), MemoryStore(), program, ManualClock())
+    """The checkpoints of a partition, computed again from nothing. `partitions`: as the task had it."""
+    log = _ReplayLog(inputs)
+    task = PartitionTask(partition, log, MemoryStore(), program, ManualClock(), partitions=partitions)
     for taken in sequences:
         yield task.follow(taken)
 
@@ -94,10 +99,10 @@ class _ReplayLog:
     def ends(self, partition: int) -> Mapping[str, int]:
         return dict.fromkeys(INPUT_TOPICS, 0)
 
-    def commit(self, checkpoint: Checkpoint) -> None:
-        pass
+    def commit(self, checkpoint: Checkpoint) -> Position:
+        return checkpoint.changes.position
 
-    def changelog(self, partition: int, number: int) -> Iterable[Changes]:
+    def changelog(self, partition: int, position: Position) -> Iterable[Changes]:
         return ()
 
 

@@ -60,11 +60,16 @@ class RocksStore:
         data = self._positions.get(self._prefix)
         return NOWHERE if data is None else msgpack.decode(data, type=Position)
 
+    def forget(self) -> None:
+        """Makes the store a new one. The position goes first: rows without one are never believed."""
+        self._database.write({POSITIONS: [(self._prefix, None)]}, sync=True)
+        self._database.delete_all(STATE, self._prefix)
+
     def write(self, changes: Changes) -> None:
         """Takes over rows and position in one batch, unless they are in it already.
 
         They are when the log is in the same database: there the rows are their own changelog, and step 3 of a
         checkpoint has written them together with the outputs.
         """
-        if changes.position.number > self.position().number:
+        if changes.position.is_beyond(self.position()):
             self._database.write(entries_of(self._partition, changes), sync=False)

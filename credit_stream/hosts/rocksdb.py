@@ -79,6 +79,10 @@ class Family:
         except Exception as error:
             raise storage_failure(error, self._directory) from error
 
+    def delete_range(self, start: bytes, end: bytes) -> None:
+        """Deletes the keys from `start` on and before `end`."""
+        self._rows.delete_range(start, end)
+
     def first_from(self, key: bytes) -> bytes | None:
         """The first key that is not before `key`."""
         try:
@@ -127,6 +131,15 @@ class Database:
         options.sync = sync
         try:
             self._db.write(self._assemble(batch), options)
+        except Exception as error:
+            raise storage_failure(error, self._directory) from error
+
+    def delete_all(self, family: str, prefix: bytes) -> None:
+        """Deletes all keys of a family that begin with the prefix. Raises `StorageFailed`."""
+        if not self._handles:
+            raise closed(self._directory)
+        try:
+            self.families[family].delete_range(prefix, after(prefix))
         except Exception as error:
             raise storage_failure(error, self._directory) from error
 

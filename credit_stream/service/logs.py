@@ -13,7 +13,8 @@ import msgspec
 
 Level = Literal["info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("info", "warning", "error")
-LIBRARIES = ("aiohttp", "asyncio")
+LIBRDKAFKA = "credit_stream.librdkafka"
+LIBRARIES = ("aiohttp", "asyncio", LIBRDKAFKA)
 
 
 class Log:
@@ -71,7 +72,9 @@ class _LibraryHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        fields: dict[str, object] = {"logger": record.name, "message": str(record.msg)}
+        # librdkafka speaks of brokers and connections only.
+        message = record.getMessage() if record.name == LIBRDKAFKA else str(record.msg)
+        fields: dict[str, object] = {"logger": record.name, "message": message}
         if error is not None:
             fields |= {"error": type(error).__name__, "at": places(error.__traceback__)}
         write = self._log.error if record.levelno >= logging.ERROR else self._log.warning

@@ -29,10 +29,10 @@ class TableLog:
         timestamps = self.table[topic][offset : offset + limit]
         return [InputRecord(topic, partition, at, when, None, b"") for at, when in enumerate(timestamps, offset)]
 
-    def commit(self, checkpoint: Checkpoint) -> None:
+    def commit(self, checkpoint: Checkpoint) -> Position:
         raise AssertionError("a merge only reads")
 
-    def changelog(self, partition: int, number: int) -> Iterable[Changes]:
+    def changelog(self, partition: int, position: Position) -> Iterable[Changes]:
         return ()
 
 

@@ -80,7 +80,19 @@ def test_the_cache_is_bounded(read: list[Key]) -> None:
     overlay = Overlay(MemoryStore(), {}, rows_max=4)
     for key in read:
         overlay.get(*key)
-        assert len(overlay._young) + len(overlay._old) <= 4 + 1
+        assert len(overlay.at_hand) + len(overlay._old) <= 4 + 1
+
+
+def test_what_a_step_took_at_hand_stays_right_when_the_cache_ages_under_it() -> None:
+    """A step goes on with the rows that it met at its beginning, and asks for those that are not among them."""
+    overlay = Overlay(MemoryStore(), {}, rows_max=2)
+    overlay.apply({(COUNTS, "", "first"): Count(1, 0)})  # type: ignore[dict-item]
+    at_hand = overlay.at_hand
+    for number in range(5):
+        assert overlay.get(COUNTS, "", str(number)) is None
+    assert overlay.at_hand is not at_hand
+    assert at_hand[COUNTS, "", "first"] == Count(1, 0)  # type: ignore[index]
+    assert overlay.get(COUNTS, "", "first") == Count(1, 0)
 
 
 def test_a_row_written_and_forgotten_by_the_cache_is_still_read_before_the_checkpoint() -> None:

@@ -106,7 +106,7 @@ def test_a_log_that_cannot_commit_leaves_the_store_as_it_was() -> None:
     """The store is never ahead of the log: step 4 comes after step 3."""
 
     class FailingLog(MemoryLog):
-        def commit(self, checkpoint: Checkpoint) -> None:
+        def commit(self, checkpoint: Checkpoint) -> Position:
             raise OSError("no room")
 
     bench = Bench()

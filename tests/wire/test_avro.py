@@ -307,6 +307,13 @@ def older_order_schema() -> str:
     return json.dumps(schema)
 
 
+def newer_schema(record_name: str) -> str:
+    """A record as a later release may have it: a new optional field at its end."""
+    schema = json.loads(schemas.schema_text(record_name))
+    schema["fields"].append({"name": "channel", "type": "string", "default": ""})
+    return json.dumps(schema)
+
+
 def test_a_registered_schema_that_is_ours_is_read() -> None:
     """The body is the same in either framing."""
     texts = {7: schemas.schema_text("OrderPlaced")}
@@ -322,29 +329,65 @@ def test_another_version_of_a_schema_is_resolved_to_ours() -> None:
     assert decode(confluent(8, stream.getvalue()), {8: text}.__getitem__) == ORDER
 
 
+HOLDS_ITSELF = json.dumps(
+    {
+        "type": "record",
+        "name": "OrderPlaced",
+        "namespace": "credit.v1",
+        "fields": [{"name": "inner", "type": ["null", "OrderPlaced"]}],
+    }
+)
+ITEMS_WITHOUT_BYTES = json.dumps(
+    {
+        "type": "record",
+        "name": "OrderPlaced",
+        "namespace": "credit.v1",
+        "fields": [
+            {"name": "one", "type": {"type": "record", "name": "Nothing", "fields": [{"name": "n", "type": "null"}]}},
+            {"name": "many", "type": {"type": "array", "items": "Nothing"}},
+        ],
+    }
+)
+NOT_THERE = "no Avro schema of a record of credit-stream under the id 9"
 REGISTRY = {
-    "an id that the registry does not have": ({}, GOOD[BODY_AT:], "no schema with the id 9"),
-    "a schema of no record of ours": (
-        {9: '{"type": "record", "name": "Parcel", "fields": []}'},
-        b"",
-        "no record of credit-stream",
+    "an id that the registry does not have": ({}, GOOD[BODY_AT:], NOT_THERE),
+    "a schema of no record of ours": ({9: '{"type": "record", "name": "Parcel", "fields": []}'}, b"", NOT_THERE),
+    "a schema that is none": ({9: '{"type": "enum"'}, b"", NOT_THERE),
+    "a schema in another language": ({9: 'syntax = "proto3"; message OrderPlaced {}'}, b"", NOT_THERE),
+    "a record that holds itself": ({9: HOLDS_ITSELF}, b"\x02" * 500 + b"\x00", NOT_THERE),
+    "an array of nothing, of which ten bytes have many": ({9: ITEMS_WITHOUT_BYTES}, b"\x80\x80\x40\x00", NOT_THERE),
+    "half an id": ({}, None, "before the id of their schema"),
+    "an older version, cut": (
+        {9: older_order_schema()},
+        b"\x06web",
+        "cannot be read as OrderPlaced: it ends too early",
     ),
-    "a schema that is none": ({9: '{"type": "enum"'}, b"", "cannot be used"),
-    "an older version, cut": ({9: older_order_schema()}, b"\x06web", "cannot be read as OrderPlaced"),
+    "a newer version with text that is no UTF-8": ({9: newer_schema("OrderPlaced")}, b"\x02\xff", "is not UTF-8"),
+    "a newer version with more behind it": (
+        {9: newer_schema("OrderPlaced")},
+        GOOD[BODY_AT:] + b"\x06web\x00",
+        "1 bytes follow",
+    ),
+    "a newer version with an index that its enum does not have": (
+        {9: newer_schema("OrderCheckpointReached")},
+        CHECKPOINT[BODY_AT:-2] + b"\x0c\x00\x06web",
+        "an index is one that its enum or union does not have",
+    ),
     "a schema that cannot become ours": (
         {9: '{"type": "record", "name": "OrderPlaced", "namespace": "credit.v1", "fields": []}'},
         b"",
-        "cannot be read as OrderPlaced",
+        "cannot be read as OrderPlaced: No default value for field event_id",
     ),
 }
 
 
 @pytest.mark.parametrize(("texts", "body", "words"), REGISTRY.values(), ids=REGISTRY.keys())
 def test_what_cannot_be_read_under_a_registered_schema_is_unreadable(
-    texts: dict[int, str], body: bytes, words: str
+    texts: dict[int, str], body: bytes | None, words: str
 ) -> None:
-    """The registry answered; the bytes or the schema are at fault."""
-    fault = read_event(confluent(9, body), schema_of_id=texts.__getitem__)
+    """The registry answered; the bytes or the schema are at fault. None: the bytes end within the id."""
+    payload = b"\x00\x00\x00" if body is None else confluent(9, body)
+    fault = read_event(payload, schema_of_id=texts.__getitem__)
     assert isinstance(fault, Fault)
     assert fault.reason == "unreadable"
     assert words in fault.message

@@ -1,0 +1,213 @@
+"""The Kafka host on librdkafka: a consumer of the group in a loop, for throughput and latency.
+
+It feeds records to `hosts.kafka.partitions` and tells it which partitions the group has given and taken. The rebalance
+is eager, with the range assignor: it gives partition p of every input to the same member, which cooperative-sticky
+does not promise (it balances partitions one by one), and all members of a group, Faust's too, must speak one protocol.
+What an eager rebalance costs is small here: the rows stay where they are, and a partition that comes back to the same
+worker opens from its own disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from credit_stream.engine.ports import InputRecord
+from credit_stream.hosts.kafka.admin import QUIET
+from credit_stream.hosts.kafka.connection import Connection
+from credit_stream.hosts.kafka.failures import KafkaFailure, MemberTaken, OpeningCancelled, catchable, kafka_failure
+from credit_stream.hosts.kafka.input_records import input_record
+from credit_stream.hosts.kafka.partitions import GROUP_TOPICS, Partitions, StreamOfPartition
+
+POLL_SECONDS = 0.2
+"""How long a wish to stop may wait; a record that comes ends the wait at once."""
+READ_RECORDS_MAX = 2_000
+"""Messages that are fed at once."""
+OPENINGS_MAX = 4
+"""Partitions that are restored at once: the disk and the brokers carry no more."""
+SESSION_SECONDS_DEFAULT = 10
+"""So long after a worker was killed its partitions are given to others. Heartbeats come from a thread of librdkafka's,
+so it need not cover long batches."""
+MAX_POLL_INTERVAL_MS = 120_000
+"""Longer than `Partitions.close` may take, which is called from inside `poll`."""
+
+
+class LibrdkafkaHost:
+    """One worker. Everything happens in the thread that calls `run`, but for `stop`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        partitions: Partitions,
+        member: str | None = None,
+        session_seconds: int = SESSION_SECONDS_DEFAULT,
+    ) -> None:
+        """`member`: a name that stays the same through restarts (static membership): a worker that comes back within
+        the session timeout gets its partitions back without a rebalance of the others."""
+        self._connection = connection
+        self._member = member
+        self._partitions = partitions
+        self._is_stopping = False
+        self._opening: dict[int, Future[Mapping[str, int]]] = {}
+        self._openers = ThreadPoolExecutor(OPENINGS_MAX, thread_name_prefix="credit-stream-open")
+        self._paused: set[StreamOfPartition] = set()
+        self._consumer = Consumer(_settings(connection, member, session_seconds), logger=QUIET)
+        self._streams = {connection.topic(topic): topic for topic in GROUP_TOPICS}
+
+    def run(self) -> None:
+        """Joins the group and works until `stop`, or until the worker cannot go on: then raises why."""
+        self._partitions.start()
+        try:
+            self._consumer.subscribe(
+                list(self._streams), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
+            )
+            while not self._is_stopping and self._partitions.failure is None:
+                self._read()
+                self._take_up_opened()
+                self._mind_the_crowd()
+        finally:
+            self._leave()
+        if self._partitions.failure is not None:
+            raise self._partitions.failure
+
+    def stop(self) -> None:
+        """Ends `run` after what is under way. Safe in a signal handler and in any thread."""
+        self._is_stopping = True
+
+    def _leave(self) -> None:
+        """After a failure nothing is tidied up that could wait for brokers: others fence us, and the group notices."""
+        self._is_stopping = True
+        if self._partitions.failure is None:
+            with suppress(KafkaException), catchable():
+                self._consumer.close()
+        if self._partitions.failure is None:  # Closing gives the partitions up, which may go wrong.
+            self._partitions.stop()
+        self._openers.shutdown(wait=self._partitions.failure is None, cancel_futures=True)
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _messages(self) -> list[Message]:
+        """`poll` gives the first message as soon as it is there, `consume` all that wait beside it.
+
+        `consume` alone would wait until it has as many as it was asked for.
+        """
+        try:
+            with catchable():
+                first = self._consumer.poll(POLL_SECONDS)
+                return [] if first is None else [first, *self._consumer.consume(READ_RECORDS_MAX, 0)]
+        except KafkaException as error:
+            raise self._failure(error.args[0]) from error
+
+    def _read(self) -> None:
+        records: list[InputRecord] = []
+        for message in self._messages():
+            error = message.error()
+            if error is None:
+                partition = message.partition()
+                assert partition is not None
+                records.append(input_record(self._streams[message.topic() or ""], partition, message))
+            else:
+                self._partitions.feed(records)
+                records = []
+                self._heed(error, message)
+        self._partitions.feed(records)
+
+    def _heed(self, error: KafkaError, message: Message) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            assert topic is not None and partition is not None and offset is not None
+            self._partitions.reached_end(self._streams[topic], partition, offset)
+        elif error.fatal() or not (error.retriable() or error.code() in _PASSING):
+            raise self._failure(error)
+
+    def _failure(self, error: KafkaError) -> KafkaFailure:
+        if error.code() == KafkaError.FENCED_INSTANCE_ID:
+            return MemberTaken(
+                f"Another worker has joined the group as '{self._member}'. Give each worker a --member of its own."
+            )
+        return kafka_failure("reading the inputs", error, self._connection)
+
+    def _mind_the_crowd(self) -> None:
+        """Pauses what waits in memory in too large numbers, and goes on with it when most was taken.
+
+        While a partition catches up one of its streams may have to wait for another: so each is paused by itself.
+        """
+        crowded = self._partitions.crowded()
+        if crowded == self._paused:
+            return
+        assigned = {(each.topic, each.partition) for each in self._consumer.assignment()}
+        pause = [tp for tp in self._places(crowded - self._paused) if (tp.topic, tp.partition) in assigned]
+        resume = [tp for tp in self._places(self._paused - crowded) if (tp.topic, tp.partition) in assigned]
+        if pause:
+            self._consumer.pause(pause)
+        if resume:
+            self._consumer.resume([tp for tp in resume if tp.partition not in self._opening])
+        self._paused = crowded
+
+    def _places(self, streams: set[StreamOfPartition]) -> list[TopicPartition]:
+        return [TopicPartition(self._connection.topic(topic), partition) for topic, partition in sorted(streams)]
+
+    # --- rebalance ---------------------------------------------------------------------------------------------------
+
+    def _assigned(self, consumer: Consumer, given: list[TopicPartition]) -> None:
+        """Opens the partitions beside the loop, which goes on polling: a long restore must not end our membership."""
+        for place in given:
+            # Nowhere yet: the place is only known when the rows are restored, and what the group has committed, which
+            # librdkafka would take by itself, may not be there.
+            place.offset = OFFSET_END
+        consumer.assign(given)
+        consumer.pause(given)
+        for partition in sorted({each.partition for each in given}):
+            self._opening[partition] = self._openers.submit(self._partitions.open, partition)
+
+    def _take_up_opened(self) -> None:
+        for partition, opened in list(self._opening.items()):
+            if not opened.done():
+                continue
+            del self._opening[partition]
+            try:
+                offsets = opened.result()
+            except OpeningCancelled:
+                continue
+            for stream, offset in offsets.items():
+                self._consumer.seek(TopicPartition(self._connection.topic(stream), partition, offset))
+            self._consumer.resume(self._places({(stream, partition) for stream in offsets}))
+
+    def _revoked(self, consumer: Consumer, taken: list[TopicPartition]) -> None:
+        """Gives up all of it at once. Lost partitions go the same way: who has them now has fenced us."""
+        partitions = sorted({each.partition for each in taken})
+        for partition in partitions:
+            self._opening.pop(partition, None)
+        self._partitions.close(partitions)
+        self._paused = {(stream, partition) for stream, partition in self._paused if partition not in partitions}
+
+
+_PASSING = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE, KafkaError._TIMED_OUT})
+"""librdkafka goes on trying by itself; so long nothing is taken, which the health tells."""
+
+
+def _settings(connection: Connection, member: str | None, session_seconds: int) -> dict[str, Any]:
+    settings = {
+        **connection.client(),
+        "group.id": connection.application_id,
+        "client.id": member or connection.application_id,
+        "partition.assignment.strategy": "range",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "enable.partition.eof": True,
+        "isolation.level": "read_committed",
+        # The offsets come from the rows; a stream that no longer has them must not begin anywhere else.
+        "auto.offset.reset": "error",
+        "session.timeout.ms": session_seconds * 1_000,
+        "heartbeat.interval.ms": session_seconds * 250,
+        "max.poll.interval.ms": MAX_POLL_INTERVAL_MS,
+        "fetch.queue.backoff.ms": 5,
+        "queued.max.messages.kbytes": 32 * 1024,
+    }
+    if member:
+        settings["group.instance.id"] = member
+    return settings
