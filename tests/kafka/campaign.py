@@ -156,6 +156,11 @@ class Campaign:
                 self._strike()
             sender.stop()
             self._settle()
+        except NotInTime:
+            for slot in self._slots:
+                if slot.worker is not None:
+                    slot.worker.abort()
+            raise
         finally:
             self._end_all(sender)
         return self._report(sender.sent)

@@ -488,9 +488,6 @@ def test_faust_cannot_commit() -> None:
 
 # --- one group with librdkafka ----------------------------------------------------------------------------------
 
-SHORT_SESSION_SECONDS = 3
-"""Members hear of a rebalance with a heartbeat, of which there are four in a session."""
-SWIFT = WorkerSettings(state=Path("nowhere"), session_seconds=SHORT_SESSION_SECONDS)
 GROUP_PARTITIONS = 7
 """Not a multiple of any number of members here but one: somebody always gets more than the others."""
 
@@ -502,7 +499,7 @@ class Librdkafka:
     def __init__(self, connection: Connection) -> None:
         self.places: list[Any] = []
         self._is_closing = False
-        self._consumer = Consumer(librdkafka._settings(connection, None, SHORT_SESSION_SECONDS), logger=QUIET)
+        self._consumer = Consumer(librdkafka._settings(connection, None, SESSION_SECONDS), logger=QUIET)
         self._consumer.subscribe(topics_on(connection), on_assign=self._assigned, on_revoke=self._revoked)
         self._thread = Thread(target=self._poll)
         self._thread.start()
@@ -540,7 +537,7 @@ class Members:
     async def add(self, kind: str) -> None:
         """One more, of this host."""
         if kind == FAUST:
-            consumer = group_consumer(application(self._connection, SWIFT))
+            consumer = group_consumer(application(self._connection))
             await consumer.start()
             consumer.subscribe(topics_on(self._connection))
             self._fausts.append(consumer)
@@ -731,7 +728,7 @@ import time
 from credit_stream.hosts.kafka.partitions import Partitions
 swift = Partitions.open
 def slow(self, partition):
-    time.sleep({2 * SHORT_SESSION_SECONDS})
+    time.sleep({1.5 * SESSION_SECONDS})
     return swift(self, partition)
 Partitions.open = slow
 """
@@ -743,8 +740,7 @@ def test_a_restore_that_is_longer_than_the_session_keeps_the_membership(
     """Trap: aiokafka sends no heartbeat while it is in the callback of a rebalance."""
     connection = system(kafka, topic_prefix)
     send(connection, [settings(), customer(customer_of(0)), order("O1", customer_of(0))])
-    environment = {"CREDIT_STREAM_SESSION_SECONDS": str(SHORT_SESSION_SECONDS)}
-    with WorkerProcess(connection, tmp_path / "faust", FAUST, before=SLOW_OPENING, environment=environment) as worker:
+    with WorkerProcess(connection, tmp_path / "faust", FAUST, before=SLOW_OPENING) as worker:
         until(lambda: "O1" in decisions(connection), "the order is decided")
         assert sum(line["event"] == "assigned" for line in lines_of(worker)) == 1
 

@@ -134,7 +134,14 @@ class WorkerProcess:
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
+            self.abort()
             raise NotInTime(f"worker {self.pid} does not end within {seconds:.0f} s: {self.text}") from None
+
+    def abort(self) -> None:
+        """Has it write into its log what its threads are doing, and end."""
+        self._process.send_signal(signal.SIGABRT)
+        self._process.send_signal(signal.SIGCONT)
+        self._process.wait()
 
     def kill(self) -> int:
         """SIGKILL. Its exit status, which is another if it had ended before."""
@@ -164,6 +171,7 @@ def _command(kind: Kind, member: str | None, session_seconds: int, change: str) 
 def _environment(connection: Connection, state: Path, session_seconds: int) -> dict[str, str]:
     mine = {name: value for name, value in os.environ.items() if not name.startswith("CREDIT_STREAM_")}
     return mine | {
+        "PYTHONFAULTHANDLER": "1",
         "CREDIT_STREAM_BROKERS": connection.brokers,
         "CREDIT_STREAM_APPLICATION_ID": connection.application_id,
         "CREDIT_STREAM_TOPIC_PREFIX": connection.topic_prefix,

@@ -211,7 +211,8 @@ class Worker:
         self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive(), "the worker did not stop"
         if self.failure is not None and not self._has_ended:
-            self.host._consumer.close()
+            for consumer in [each for each in vars(self.host).values() if isinstance(each, Consumer)]:
+                consumer.close()
             self.partitions.stop()
         self._has_ended = True
 
@@ -261,6 +262,7 @@ class WorkerProcess:
         state: Path,
         host: str = LIBRDKAFKA,
         *,
+        session_seconds: int = SESSION_SECONDS,
         environment: Mapping[str, str] | None = None,
         before: str = "",
     ) -> None:
@@ -269,7 +271,7 @@ class WorkerProcess:
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", f"{before}\n{_PROGRAMS[host]}"],
-                env={**os.environ, **_environment(connection, state), **(environment or {})},
+                env={**os.environ, **_environment(connection, state, session_seconds), **(environment or {})},
                 stdout=log,
                 stderr=log,
             )
@@ -301,7 +303,11 @@ class WorkerProcess:
 
 
 _PROGRAMS = {
-    LIBRDKAFKA: "import sys; sys.argv = ['credit-stream', 'worker']; from credit_stream.cli import main; main()",
+    LIBRDKAFKA: (
+        "import os, sys; seconds = os.environ['CREDIT_STREAM_SESSION_SECONDS'];"
+        "sys.argv = ['credit-stream', 'worker', '--session-seconds', seconds];"
+        "from credit_stream.cli import main; main()"
+    ),
     FAUST: (
         "import sys; sys.argv = ['faust', '-A', 'credit_stream.app', 'worker', '-l', 'info'];"
         "from faust.__main__ import main; main()"
@@ -309,14 +315,14 @@ _PROGRAMS = {
 }
 
 
-def _environment(connection: Connection, state: Path) -> dict[str, str]:
+def _environment(connection: Connection, state: Path, session_seconds: int) -> dict[str, str]:
     return {
         "PYTHONPATH": str(ROOT),
         "CREDIT_STREAM_BROKERS": connection.brokers,
         "CREDIT_STREAM_TOPIC_PREFIX": connection.topic_prefix,
         "CREDIT_STREAM_APPLICATION_ID": connection.application_id,
         "CREDIT_STREAM_STATE": str(state),
-        "CREDIT_STREAM_SESSION_SECONDS": str(SESSION_SECONDS),
+        "CREDIT_STREAM_SESSION_SECONDS": str(session_seconds),
     }
 
 

@@ -38,7 +38,7 @@ class PrometheusSensor(Sensor):
         )
         self.rebalance_seconds = Histogram(
             "credit_stream_faust_rebalance_seconds",
-            "From partitions being taken away until records come again, restoring included.",
+            "From partitions being taken away until records come again, restoring goes on beside it.",
             buckets=REBALANCE_BUCKETS_SECONDS,
             registry=registry,
         )

@@ -96,6 +96,7 @@ def _settings(connection: Connection) -> dict[str, Any]:
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,
+        "fetch.wait.max.ms": 50,  # The first end is waited for by every partition that catches up.
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",
     }

@@ -127,4 +127,5 @@ def _settings(connection: Connection) -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         "check.crcs": True,
         "fetch.queue.backoff.ms": 5,
+        "fetch.wait.max.ms": 20,  # Short: the end of the partition is waited for.
     }

@@ -31,6 +31,7 @@ COMMIT_SECONDS_MAX = 90.0
 process does too: what is in doubt is settled by the next one, which fences this one first."""
 FENCE_SECONDS_MAX = 60.0
 CLOSE_SECONDS_MAX = 3.0
+REQUEST_TIMEOUT_MS = 10_000
 TRANSACTION_TIMEOUT_MS = 30_000
 """An open transaction of a worker that is gone and that nobody took over holds back `read_committed` readers so long.
 It cannot be shorter than what it may take to flush a batch while a broker restarts."""
@@ -262,6 +263,10 @@ def _settings(connection: Connection, partition: int) -> dict[str, Any]:
         "connections.max.idle.ms": 5_000,
         # With the default all brokers are forgotten when none answers, and a thread then spins at a whole core.
         "metadata.recovery.strategy": "none",
+        # A request to a broker that is gone waits for it so long, 60 s by default: a restart of the broker then took 25
+        # to 90 s out of a partition (seen).
+        "socket.timeout.ms": REQUEST_TIMEOUT_MS,
+        "reconnect.backoff.max.ms": 500,
         "partitioner": "murmur2_random",
         "linger.ms": LINGER_MS,
         "message.max.bytes": MESSAGE_BYTES_MAX,

@@ -22,7 +22,9 @@ from credit_stream.hosts.kafka.registry import program_for
 from credit_stream.hosts.kafka.state import Origin, Say, StateDirectory
 from credit_stream.hosts.kafka.topics import inspect
 
-LIMITS = BatchLimits(inputs_max=2_000, bytes_max=8 * 1024 * 1024, linger_ms=10)
+LIMITS = BatchLimits(inputs_max=5_000, bytes_max=8 * 1024 * 1024, linger_ms=100)
+"""A batch ends as soon as nothing waits, so the linger bounds only how long one may grow in a backlog: with 10 ms the
+brokers were busier with transactions than the worker with inputs, and half as many came through (measured)."""
 ANSWER_SECONDS_MAX = 30.0
 
 

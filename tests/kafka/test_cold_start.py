@@ -1,0 +1,149 @@
+"""A worker that begins over a long history decides as one that was there all the time (design 3, point 1)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from credit_stream.company import Plan, events
+from credit_stream.core.events import Event
+from credit_stream.core.topics import DECISIONS, HOLDS, INPUT_TOPICS, RUNS, SEQUENCE, TOPIC_OF_EVENT
+from credit_stream.engine import sequence
+from credit_stream.engine.sequence import Tick
+from credit_stream.hosts.kafka import log as kafka_log
+from credit_stream.hosts.kafka.connection import Connection
+from credit_stream.hosts.kafka.partitions import Partitions, StreamOfPartition
+from credit_stream.hosts.memory import MemoryHost
+from credit_stream.hosts.program import encode_record
+from credit_stream.local_kafka import LocalKafka
+from credit_stream.wire.avro import encode_event
+from tests.kafka.workers import (
+    PARTITIONS,
+    Source,
+    Worker,
+    customer,
+    customer_of,
+    order,
+    outputs,
+    send,
+    settings,
+    system,
+    wait_until_taken,
+)
+
+EVENTS = 2_500
+"""Six weeks of the made-up company: all kinds of documents."""
+PLAN = Plan(seed=11, customers=60, ticks=False, journals=False)
+WORST_ORDER = tuple(reversed(INPUT_TOPICS))
+"""Commands before payments, orders before their customers, and the settings last."""
+
+Published = dict[tuple[str, str], list[bytes | None]]
+"""Values by topic and key."""
+
+
+def history() -> list[Event]:
+    """No two at the same instant, so there is one order."""
+    return list(islice(events(PLAN), EVENTS))
+
+
+def by_topic(history: Iterable[Event]) -> list[Event]:
+    """As somebody loads a history: one topic after the other, in the worst order of topics."""
+    ordered = list(history)
+    return [event for topic in WORST_ORDER for event in ordered if TOPIC_OF_EVENT[type(event)] == topic]
+
+
+def live(inputs: Iterable[Event]) -> Published:
+    """What comes out where every input is decided before the next comes."""
+    host = MemoryHost(PARTITIONS)
+    published: Published = defaultdict(list)
+    for event in inputs:
+        for topic, key, record in host.process(encode_event(event)):
+            published[topic, key].append(None if record is None else encode_record(record))
+    return dict(published)
+
+
+def on_kafka(connection: Connection) -> Published:
+    """What a reader finds."""
+    published: Published = defaultdict(list)
+    for (stream, _), records in outputs(connection).items():
+        for key, value in records:
+            published[stream, (key or b"").decode()].append(value)
+    return dict(published)
+
+
+def comparable(published: Published) -> Published:
+    """Runs are told by every partition, in no order; everything else has one writer."""
+    return {
+        place: sorted(values, key=lambda value: value or b"") if place[0] == RUNS else values
+        for place, values in published.items()
+    }
+
+
+def test_a_history_that_was_loaded_topic_by_topic_is_decided_as_if_it_had_been_live(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte, every output, with streams that have to be paused because they wait for others."""
+    monkeypatch.setattr(kafka_log, "RECORDS_MAX", 100)
+    crowds: set[StreamOfPartition] = set()
+    really = Partitions.crowded
+
+    def crowded(self: Partitions) -> set[StreamOfPartition]:
+        found = really(self)
+        crowds.update(found)
+        return found
+
+    monkeypatch.setattr(Partitions, "crowded", crowded)
+    connection = system(kafka, topic_prefix)
+    loaded = by_topic(history())
+    for topic in WORST_ORDER:
+        send(connection, [event for event in loaded if TOPIC_OF_EVENT[type(event)] == topic])
+    with Worker(connection, tmp_path / "state") as worker:
+        wait_until_taken(connection, who=worker)
+    expected, found = comparable(live(history())), comparable(on_kafka(connection))
+    assert sum(map(len, expected.values())) > EVENTS
+    assert {topic for topic, _ in expected} >= {DECISIONS, HOLDS}
+    assert found == expected
+    assert crowds, "nothing had to wait: the history is too small for this test"
+
+
+def test_the_order_of_loading_would_decide_otherwise() -> None:
+    """The test above could fail: in the order in which its topics were loaded hardly a decision is the same."""
+    as_live, as_loaded = live(history()), live(by_topic(history()))
+    orders = [place for place in as_live if place[0] == DECISIONS]
+    assert sum(as_live[place] != as_loaded.get(place) for place in orders) > len(orders) / 2
+
+
+def test_a_worker_ticks_while_inputs_come_without_a_pause(kafka: LocalKafka, topic_prefix: str, tmp_path: Path) -> None:
+    """There is no moment in which nothing waits, and the business date has to change all the same."""
+    connection = system(kafka, topic_prefix, 1)
+    name = customer_of(0, 0, 1)
+    send(connection, [settings(), customer(name)], 1)
+    is_over = threading.Event()
+
+    def upstream() -> None:
+        """Three orders every few milliseconds, all to one partition."""
+        with Source(connection) as source:
+            number = 0
+            while not is_over.wait(0.005):
+                for number in range(number + 1, number + 4):
+                    source.send(order(f"O{number}", name, 1, at=time.time_ns() // 1_000_000), 1)
+
+    def has_ticked() -> bool:
+        """Twice: not only at the beginning."""
+        found = [sequence.decode(value or b"") for _, value in outputs(connection, (SEQUENCE,)).get((SEQUENCE, 0), [])]
+        return sum(isinstance(entry, Tick) for each in found for entry in each.taken) > 1
+
+    thread = threading.Thread(target=upstream)
+    thread.start()
+    try:
+        with Worker(connection, tmp_path / "state", ticking=True) as worker:
+            worker.wait_for(has_ticked, "the task ticks")
+    finally:
+        is_over.set()
+        thread.join()
