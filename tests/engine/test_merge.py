@@ -8,7 +8,7 @@ import pytest
 
 from credit_stream.core.topics import COMMANDS, CUSTOMERS, INPUT_TOPICS, ORDERS, PAYMENTS, SETTINGS
 from credit_stream.engine import merge
-from credit_stream.engine.checkpoint import Changes, Checkpoint
+from credit_stream.engine.checkpoint import Changes, Checkpoint, Position
 from credit_stream.engine.merge import Merge
 from credit_stream.engine.ports import InputRecord
 

@@ -87,7 +87,12 @@ HEAD = {"event_id": "e1", "occurred_at": 0}
     ("event", "key"),
     [
         (cancelled("e1", "C1"), "C1"),
-        (CreditGroupUpdated(**HEAD, group_id="G1", credit_currency="EUR", credit_limit_minor=1, credit_limit_expires_on=0), "G1"),  # type: ignore[arg-type]
+        (
+            CreditGroupUpdated(
+                **HEAD, group_id="G1", credit_currency="EUR", credit_limit_minor=1, credit_limit_expires_on=0
+            ),
+            "G1",
+        ),  # type: ignore[arg-type]
         (ReleaseOrder(**HEAD, order_id="O1", customer_id="C1", release_reason="paid"), "C1"),  # type: ignore[arg-type]
     ],
     ids=["an order", "a group", "a command"],

@@ -10,7 +10,7 @@ from credit_stream.core.events import Event, JournalLinePosted
 from credit_stream.core.outputs import DeadLetter, RunCompleted
 from credit_stream.core.topics import DEAD_LETTERS, INBOX, ORDERS, POSTINGS, RUNS, SEQUENCE
 from credit_stream.core.view import Publication
-from credit_stream.engine.checkpoint import Changes, Checkpoint
+from credit_stream.engine.checkpoint import Changes, Checkpoint, Position
 from credit_stream.engine.sequence import Run, Tick
 from credit_stream.engine.task import BatchLimits, PartitionTask, Program, TaskStopped
 from credit_stream.hosts.clock import ManualClock

@@ -6,18 +6,17 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
 
 from credit_stream.company import Plan, events
 from credit_stream.core.events import Event
-from credit_stream.core.topics import DECISIONS, HOLDS, INPUT_TOPICS, RUNS, SEQUENCE, TOPIC_OF_EVENT
+from credit_stream.core.topics import DECISIONS, HOLDS, INPUT_TOPICS, SEQUENCE, TOPIC_OF_EVENT
 from credit_stream.engine import sequence
 from credit_stream.engine.sequence import Tick
 from credit_stream.hosts.kafka import log as kafka_log
-from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.partitions import Partitions, StreamOfPartition
 from credit_stream.hosts.memory import MemoryHost
 from credit_stream.hosts.program import encode_record
@@ -25,12 +24,15 @@ from credit_stream.local_kafka import LocalKafka
 from credit_stream.wire.avro import encode_event
 from tests.kafka.workers import (
     PARTITIONS,
+    Published,
     Source,
     Worker,
     customer,
     customer_of,
+    in_order,
     order,
     outputs,
+    published,
     send,
     settings,
     system,
@@ -42,9 +44,6 @@ EVENTS = 2_500
 PLAN = Plan(seed=11, customers=60, ticks=False, journals=False)
 WORST_ORDER = tuple(reversed(INPUT_TOPICS))
 """Commands before payments, orders before their customers, and the settings last."""
-
-Published = dict[tuple[str, str], list[bytes | None]]
-"""Values by topic and key."""
 
 
 def history() -> list[Event]:
@@ -61,28 +60,11 @@ def by_topic(history: Iterable[Event]) -> list[Event]:
 def live(inputs: Iterable[Event]) -> Published:
     """What comes out where every input is decided before the next comes."""
     host = MemoryHost(PARTITIONS)
-    published: Published = defaultdict(list)
+    found: Published = defaultdict(list)
     for event in inputs:
         for topic, key, record in host.process(encode_event(event)):
-            published[topic, key].append(None if record is None else encode_record(record))
-    return dict(published)
-
-
-def on_kafka(connection: Connection) -> Published:
-    """What a reader finds."""
-    published: Published = defaultdict(list)
-    for (stream, _), records in outputs(connection).items():
-        for key, value in records:
-            published[stream, (key or b"").decode()].append(value)
-    return dict(published)
-
-
-def comparable(published: Published) -> Published:
-    """Runs are told by every partition, in no order; everything else has one writer."""
-    return {
-        place: sorted(values, key=lambda value: value or b"") if place[0] == RUNS else values
-        for place, values in published.items()
-    }
+            found[topic, key].append(None if record is None else encode_record(record))
+    return in_order(found)
 
 
 def test_a_history_that_was_loaded_topic_by_topic_is_decided_as_if_it_had_been_live(
@@ -105,10 +87,10 @@ def test_a_history_that_was_loaded_topic_by_topic_is_decided_as_if_it_had_been_l
         send(connection, [event for event in loaded if TOPIC_OF_EVENT[type(event)] == topic])
     with Worker(connection, tmp_path / "state") as worker:
         wait_until_taken(connection, who=worker)
-    expected, found = comparable(live(history())), comparable(on_kafka(connection))
+    expected = live(history())
     assert sum(map(len, expected.values())) > EVENTS
     assert {topic for topic, _ in expected} >= {DECISIONS, HOLDS}
-    assert found == expected
+    assert published(connection) == expected
     assert crowds, "nothing had to wait: the history is too small for this test"
 
 
@@ -129,9 +111,9 @@ def test_a_worker_ticks_while_inputs_come_without_a_pause(kafka: LocalKafka, top
     def upstream() -> None:
         """Three orders every few milliseconds, all to one partition."""
         with Source(connection) as source:
-            number = 0
+            numbers = count()
             while not is_over.wait(0.005):
-                for number in range(number + 1, number + 4):
+                for number in islice(numbers, 3):
                     source.send(order(f"O{number}", name, 1, at=time.time_ns() // 1_000_000), 1)
 
     def has_ticked() -> bool:

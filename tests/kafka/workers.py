@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from credit_stream.core.events import CustomerUpdated, Event, OrderPlaced, SettingsPublished
 from credit_stream.core.outputs import CreditDecision, DeadLetter
-from credit_stream.core.topics import DEAD_LETTERS, DECISIONS, INTERNAL_TOPICS
+from credit_stream.core.topics import DEAD_LETTERS, DECISIONS, INTERNAL_TOPICS, RUNS
 from credit_stream.hosts.kafka import worker
 from credit_stream.hosts.kafka.admin import QUIET
 from credit_stream.hosts.kafka.connection import Connection
@@ -48,6 +48,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 Contents = dict[tuple[str, int], list[tuple[bytes | None, bytes | None]]]
 """By stream and partition, keys and values in their order."""
+Published = dict[tuple[str, str], list[bytes | None]]
+"""By stream and key, values in their order."""
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:
@@ -415,6 +417,27 @@ def outputs(connection: Connection, streams: Sequence[str] = OUTPUTS) -> Content
         for record in reader.records():
             found[record.stream, record.partition].append((record.key, record.value))
     return dict(found)
+
+
+def published(connection: Connection) -> Published:
+    """All outputs by stream and key.
+
+    The records of a key lie in one partition in the order of their one writer, but between keys of several writers
+    there is no order that two runs would share. Runs have several writers for one key, and are sorted here.
+    """
+    found: Published = defaultdict(list)
+    for (stream, _), records in outputs(connection).items():
+        for key, value in records:
+            found[stream, (key or b"").decode()].append(value)
+    return in_order(found)
+
+
+def in_order(found: Mapping[tuple[str, str], list[bytes | None]]) -> Published:
+    """With what has no order of its own in the order of bytes."""
+    return {
+        place: sorted(values, key=lambda value: value or b"") if place[0] == RUNS else values
+        for place, values in found.items()
+    }
 
 
 def decisions(connection: Connection) -> dict[str, CreditDecision]:
