@@ -37,8 +37,10 @@ from credit_stream.local_kafka import LocalKafka, LocalKafkaFailed
 from credit_stream.wire.avro import encode_event
 
 PARTITIONS = 4
-LOCK_FILE = "lock"
 NOTE_FILE = "demo.json"
+UNFINISHED_NOTE = NOTE_FILE + ".new"
+NEW_DIRECTORY = frozenset({"lock", UNFINISHED_NOTE})
+"""What may be in a directory that holds nothing yet."""
 SETTLED_SECONDS = 1.0
 """With nothing left for so long all is taken: what tasks write for each other is seen some milliseconds later."""
 NO_PROGRESS_SECONDS_MAX = 180.0
@@ -138,14 +140,16 @@ class _Demo:
 
     def _decide(self, connection: Connection, kafka: LocalKafka, workers: DemoWorkers) -> float:
         """Starts the workers; returns when all is taken. How many seconds that took, with their start."""
-        begun = moved_at = monotonic()
-        workers.start()
         self._tell(f"Two workers in one group: {', and '.join(worker.shown_command for worker in workers.all)}")
         with Taken(connection) as taken, Progress("deciding", taken.total) as progress:
+            # Only now: a broker that has just started again answers for a partition a moment later.
+            workers.start()
+            begun = moved_at = monotonic()
             left = taken.left
             while left or not workers.have_begun or monotonic() - moved_at < SETTLED_SECONDS:
                 taken.look(LOOK_SECONDS)
-                _look_after(kafka, workers, progress)
+                _check_kafka(kafka)
+                _check_workers(workers, progress)
                 if taken.left != left:
                     left, moved_at = taken.left, monotonic()
                 progress.show(taken.total - left, f"{left:,} events left")
@@ -175,7 +179,7 @@ def _read_note(options: Options) -> _Note:
     """What lies in the directory, or is to lie there. Raises RunFailed if that is something else."""
     file = options.data / NOTE_FILE
     if not file.exists():
-        if any(each.name != LOCK_FILE for each in options.data.iterdir()):
+        if {each.name for each in options.data.iterdir()} - NEW_DIRECTORY:
             raise RunFailed(f"{options.data} holds something that is not this demo's. Give another directory: --data")
         today = time.time_ns() // 1_000_000 // DAY_MS
         note = _Note(options.seed, options.customers, options.days, today - options.days, is_sent=False)
@@ -196,7 +200,7 @@ def _read_note(options: Options) -> _Note:
 
 def _write_note(directory: Path, note: _Note) -> None:
     """Whole, or not at all."""
-    unfinished = directory / (NOTE_FILE + ".new")
+    unfinished = directory / UNFINISHED_NOTE
     unfinished.write_bytes(msgspec.json.encode(note) + b"\n")
     unfinished.replace(directory / NOTE_FILE)
 
@@ -204,16 +208,26 @@ def _write_note(directory: Path, note: _Note) -> None:
 # --- looking after it ---------------------------------------------------------------------------------------------
 
 
-def _look_after(kafka: LocalKafka, workers: DemoWorkers, progress: Progress | None = None) -> None:
-    """Says of a worker that it has ended. Raises LocalKafkaFailed when Kafka has, or no worker is left to decide."""
+def _check_kafka(kafka: LocalKafka) -> None:
     if not kafka.running:
         raise LocalKafkaFailed(f"Kafka has ended by itself.\n{kafka.last_lines()}")
-    for sentence in workers.ended():
-        if progress is not None:
-            progress.clear()
-        click.echo(sentence, err=True)
-    if progress is not None and not workers.alive:
-        raise LocalKafkaFailed("There is no worker left to decide the rest; the next start goes on from here.")
+
+
+def _check_workers(workers: DemoWorkers, progress: Progress) -> None:
+    """While there is something to decide: one worker can do without the other, but not none."""
+    for worker in workers.ended():
+        progress.clear()
+        click.echo(worker.end, err=True)
+    if not workers.alive:
+        raise RunFailed("No worker is left to decide the rest. The next start goes on from here.")
+
+
+def _look_after(kafka: LocalKafka, workers: DemoWorkers) -> None:
+    """When all is decided: says how a worker that was killed, on purpose as a rule, is started again."""
+    _check_kafka(kafka)
+    for worker in workers.ended():
+        heir = f"{workers.alive[0].name} takes its partitions" if workers.alive else "No worker is left"
+        click.echo(f"{worker.end}\n{heir}. To start it again: {worker.again}", err=True)
 
 
 def _check_progress(seconds: float, left: int, workers: DemoWorkers) -> None:

@@ -119,15 +119,12 @@ class DemoWorkers:
         for worker in self.all:
             worker.start()
 
-    def ended(self) -> Iterator[str]:
-        """A sentence about each that has ended by itself since this was asked last."""
+    def ended(self) -> Iterator[DemoWorker]:
+        """Those that have ended by themselves since this was asked last."""
         for worker in self.all:
-            end = worker.end
-            if end is not None and worker.name not in self._missed:
+            if worker.end is not None and worker.name not in self._missed:
                 self._missed.add(worker.name)
-                rest = [each.name for each in self.alive]
-                heir = f"{rest[0]} takes its partitions" if rest else "No worker is left"
-                yield f"{end}\n{heir}; to start it again: {worker.again}"
+                yield worker
 
 
 def _environment() -> dict[str, str]:

@@ -92,7 +92,8 @@ class Ledger(Struct, eq=False, gc=False):
             work.put(DUE_DAYS, self.customer_id, text, new)
             if account.oldest_due is None or due < account.oldest_due:
                 account.oldest_due = due
-            work.put_on_agenda(due + 1, self.customer_id)
+            if old is NOTHING_DUE:
+                work.put_on_agenda(due + 1, self.customer_id)
         else:
             work.drop(DUE_DAYS, self.customer_id, text)
             self.oldest_closed |= due == account.oldest_due

@@ -45,13 +45,14 @@ def judge(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, *, f
         return Judgement(facts, (), (), releasing=codes.EXCLUDED)
     if ledger.profile is None:
         return _judge_unknown(work, facts, forced)
-    group = ledger.profile.credit_management_group
-    exclusions = work.settings.exclusions_at[checkpoint].of(order.customer_id, group)
+    group, risk_group = ledger.profile.credit_management_group, ledger.customer.risk_group
+    who = (order.customer_id, group, risk_group, facts.is_counted)
+    exclusions = work.settings.exclusions_at[checkpoint].of(*who)
     if exclusions and not forced and (released := _releasing_exclusion(exclusions, facts)) is not None:
         return Judgement(facts, (), (released,), (codes.EXCLUSION_RULE,), codes.EXCLUSION_RULE)
     seen = Seen()
     excuses = _look_at_exclusions(exclusions, facts, seen) if exclusions else []
-    _look_at_rules(work.settings.blocking_at[checkpoint].of(order.customer_id, group), facts, seen, excuses)
+    _look_at_rules(work.settings.blocking_at[checkpoint].of(*who), facts, seen, excuses)
     held = seen.held
     _look_at_status(work.settings, ledger.profile, checkpoint, held)
     _compare_ranks(work.settings, order, ledger.profile, held)
@@ -92,13 +93,6 @@ def _is_stale(work: Work) -> bool:
 # --- rules ------------------------------------------------------------------------------------------------------
 
 
-def _speaks(rule: Rule, is_limit: bool, facts: Facts) -> bool:
-    """Whether a rule of the customer is about this order: its risk group, and that a limit is not for returns."""
-    if rule.risk_group and rule.risk_group != facts.risk_group:
-        return False
-    return facts.is_counted or not is_limit
-
-
 class Seen(Struct, eq=False, gc=False):
     """What the rules saw so far: the reasons that hold, and the decision's lines with what each speaks for."""
 
@@ -106,16 +100,9 @@ class Seen(Struct, eq=False, gc=False):
     outcomes: list[RuleOutcome] = []
     reasons: list[str] = []
 
-    def note(self, rule: Rule, observation: Observation, cancelled_by: str | None = None) -> None:
-        """Adds a line to the decision."""
-        self.outcomes.append(outcome_of(rule, observation, cancelled_by))
-        self.reasons.append(observation.reason)
-
 
 def _look_at_rules(rules: tuple[Looking, ...], facts: Facts, seen: Seen, excuses: list[tuple[Rule, str]]) -> None:
-    for rule, look, is_limit in rules:
-        if not _speaks(rule, is_limit, facts):
-            continue
+    for rule, look in rules:
         try:
             observations = look(rule, facts)
         except RateMissing:
@@ -125,7 +112,8 @@ def _look_at_rules(rules: tuple[Looking, ...], facts: Facts, seen: Seen, excuses
             excuse = _excuse_for(rule, observation, excuses) if observation.hit and excuses else None
             if observation.hit and excuse is None:
                 seen.held.add(observation.reason)
-            seen.note(rule, observation, excuse)
+            seen.outcomes.append(outcome_of(rule, observation, excuse))
+            seen.reasons.append(observation.reason)
 
 
 def _look_at_status(settings: Settings, profile: CustomerUpdated, checkpoint: Checkpoint, held: set[str]) -> None:
@@ -136,6 +124,7 @@ def _look_at_status(settings: Settings, profile: CustomerUpdated, checkpoint: Ch
 
 
 def outcome_of(rule: Rule, seen: Observation, cancelled_by: str | None = None) -> RuleOutcome:
+    """The line of the decision that says what a rule saw."""
     return RuleOutcome(
         rule_id=rule.id,
         type=rule.type,
@@ -154,8 +143,8 @@ def outcome_of(rule: Rule, seen: Observation, cancelled_by: str | None = None) -
 
 def _releasing_exclusion(exclusions: tuple[Looking, ...], facts: Facts) -> RuleOutcome | None:
     """The first true exclusion with release order: nothing else is looked at."""
-    for rule, look, is_limit in exclusions:
-        if not rule.release_order or not _speaks(rule, is_limit, facts):
+    for rule, look in exclusions:
+        if not rule.release_order:
             continue
         try:
             observations = look(rule, facts)
@@ -170,15 +159,14 @@ def _releasing_exclusion(exclusions: tuple[Looking, ...], facts: Facts) -> RuleO
 def _look_at_exclusions(exclusions: tuple[Looking, ...], facts: Facts, seen: Seen) -> list[tuple[Rule, str]]:
     """The exclusions that are true, each with the reason that it excuses."""
     found: list[tuple[Rule, str]] = []
-    for rule, look, is_limit in exclusions:
-        if not _speaks(rule, is_limit, facts):
-            continue
+    for rule, look in exclusions:
         try:
             observations = look(rule, facts)
         except RateMissing:
             continue
         for observation in observations:
-            seen.note(rule, observation)
+            seen.outcomes.append(outcome_of(rule, observation))
+            seen.reasons.append(observation.reason)
             if observation.hit:
                 found.append((rule, observation.reason))
     return found

@@ -256,41 +256,70 @@ class Document(Section, frozen=True, kw_only=True):
     actors: tuple[Actor, ...] = ()
 
 
-Looking = tuple[Rule, Look, bool]
-"""A rule, the function that says what it sees, and whether it is about credit (`RuleType.limit`)."""
+Looking = tuple[Rule, Look]
+"""A rule, and the function that says what it sees."""
 
 DOCUMENTS_KEPT_MAX = 16
 """Of settings documents, what was compiled: the partitions of a process have one or two at a time."""
 CHOICES_KEPT_MAX = 4_096
-"""Of one checkpoint and kind, choices of rules that are remembered. There are as many as rules name customers, and more
-only where such customers change their group."""
+"""Of one checkpoint and kind, choices of rules that are remembered. There are a few for each customer that rules name,
+and for each group."""
+
+
+Who = tuple[str | None, str | None, str | None, bool]
+"""Customer, credit management group and risk group, and whether something of the order counts, so that limits may hold
+it (spec 15, 5.1)."""
 
 
 class RulesAt:
-    """The rules of one kind that run at a checkpoint, found by the customer that they speak for.
+    """The rules of one kind that run at a checkpoint, found by whom they speak for.
 
     A company may have a rule of its own for each of hundreds of customers; a check looks at those of one. The order is
     that of spec 5.3, and within a type that of the document.
     """
 
-    __slots__ = ("_chosen", "_customers", "_groups", "_rules")
+    __slots__ = ("_chosen", "_customers", "_groups", "_risk_groups", "_rules")
 
-    def __init__(self, rules: Sequence[Looking]) -> None:
+    def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
-        self._customers = frozenset(rule.account for rule, _, _ in rules if rule.scope == "customer")
-        self._groups = frozenset(rule.account for rule, _, _ in rules if rule.scope == "group")
-        self._chosen: dict[tuple[str | None, str | None], tuple[Looking, ...]] = {}
+        self._customers = frozenset(rule.account for rule in rules if rule.scope == "customer")
+        self._groups = frozenset(rule.account for rule in rules if rule.scope == "group")
+        self._risk_groups = frozenset(rule.risk_group for rule in rules)
+        self._chosen: dict[Who, tuple[Looking, ...]] = {}
 
-    def of(self, customer_id: str, group: str | None) -> tuple[Looking, ...]:
-        """Those for all, for the customer, and for its credit management group."""
-        who = (customer_id if customer_id in self._customers else None, group if group in self._groups else None)
+    def of(self, customer_id: str, group: str | None, risk_group: str | None, is_counted: bool) -> tuple[Looking, ...]:
+        """Those for all, for the customer and for its group; those for a risk group only if it is the customer's."""
+        if not self._rules:
+            return ()
+        who = (
+            customer_id if customer_id in self._customers else None,
+            group if group in self._groups else None,
+            risk_group if risk_group in self._risk_groups else None,
+            is_counted,
+        )
         chosen = self._chosen.get(who)
         if chosen is None:
             if len(self._chosen) >= CHOICES_KEPT_MAX:
                 self._chosen.clear()
-            accounts = {"all": "", "customer": who[0], "group": who[1]}
-            chosen = self._chosen[who] = tuple(one for one in self._rules if one[0].account == accounts[one[0].scope])
+            chosen = self._chosen[who] = tuple(_looking(rule) for rule in self._rules if _speaks(rule, who))
         return chosen
+
+
+def _speaks(rule: Rule, who: Who) -> bool:
+    """Whether a rule is about an order: its scope, its risk group, and that a limit is not for returns."""
+    customer_id, group, risk_group, is_counted = who
+    if rule.scope == "group" and rule.account != group:
+        return False
+    if rule.scope == "customer" and rule.account != customer_id:
+        return False
+    if rule.risk_group and rule.risk_group != risk_group:
+        return False
+    return is_counted or not RULE_OF_TYPE[rule.type].limit
+
+
+def _looking(rule: Rule) -> Looking:
+    row = RULE_OF_TYPE[rule.type]
+    return rule, row.holds if rule.kind == "blocking" else row.excuses
 
 
 class Settings:
@@ -341,14 +370,9 @@ class Settings:
         self.actors = {actor.id: frozenset(actor.roles) for actor in document.actors}
 
 
-def _rules_at(rules: Sequence[Rule], checkpoint: Checkpoint) -> list[Looking]:
+def _rules_at(rules: Sequence[Rule], checkpoint: Checkpoint) -> tuple[Rule, ...]:
     """The rules that run at a checkpoint: those without a list, and those that have it on theirs."""
-    found = []
-    for rule in rules:
-        if not rule.checkpoints or checkpoint in rule.checkpoints:
-            row = RULE_OF_TYPE[rule.type]
-            found.append((rule, row.holds if rule.kind == "blocking" else row.excuses, row.limit))
-    return found
+    return tuple(rule for rule in rules if not rule.checkpoints or checkpoint in rule.checkpoints)
 
 
 @lru_cache(maxsize=DOCUMENTS_KEPT_MAX)

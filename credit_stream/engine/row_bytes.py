@@ -6,6 +6,7 @@ range, whatever characters its name has, and ids in it lie in code-point order, 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct as Layout
 from typing import Any, TypeVar, cast
 
@@ -17,26 +18,22 @@ R = TypeVar("R", bound=Struct)
 
 _LENGTH = Layout(">I")
 """Bytes of the parent; big-endian. The name of a table has one byte for its length."""
-_NO_PARENT = _LENGTH.pack(0)
+
+PREFIXES_KEPT_MAX = 16_384
+"""Of tables and parents, what their keys begin with: most keys have no parent, or a customer that was just met."""
 
 _encoder = msgpack.Encoder()
 _decoders: dict[Table[Any], msgpack.Decoder[Any]] = {}
-_names: dict[Table[Any], bytes] = {}
 
 encode_row = _encoder.encode
 """The bytes of a row, by position of its fields."""
 
 
+@lru_cache(maxsize=PREFIXES_KEPT_MAX)
 def encode_prefix(table: Table[Any], parent: str) -> bytes:
     """What the keys of all rows under the parent begin with, and no other key does."""
-    name = _names.get(table)
-    if name is None:
-        encoded = table.name.encode()
-        name = _names[table] = bytes((len(encoded),)) + encoded
-    if not parent:
-        return name + _NO_PARENT
-    under = parent.encode()
-    return name + _LENGTH.pack(len(under)) + under
+    name, under = table.name.encode(), parent.encode()
+    return bytes((len(name),)) + name + _LENGTH.pack(len(under)) + under
 
 
 def encode_key(table: Table[Any], parent: str, row_id: str) -> bytes:

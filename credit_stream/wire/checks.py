@@ -188,23 +188,32 @@ def checker_of(record_type: type[Struct]) -> Check:
 
 def _quick_check(record_type: type[Struct]) -> Callable[[Struct], bool]:
     """Whether the fields of the kinds in `_QUICK` are fine; False also where that takes a closer look."""
-    conditions = [_quick_condition(field) for field in shape_of(record_type).fields if field.kind in _QUICK]
-    text = f"def passes(r):\n    return {' and '.join(conditions) or 'True'}\n"
+    fields = [field for field in shape_of(record_type).fields if field.kind in _QUICK]
+    taken = "".join(f"    {field.name} = r.{field.name}\n" for field in fields)
+    conditions = [condition_of(field, field.name) for field in fields]
+    text = f"def passes(r):\n{taken}    return {' and '.join(conditions) or 'True'}\n"
     return cast(Callable[[Struct], bool], function_of(text, {}, "passes", record_type.__name__))
 
 
-def _quick_condition(field: FieldShape) -> str:
-    """An expression for a field of the record `r`."""
-    if field.kind in _BOUNDS:
-        low, high = _BOUNDS[field.kind]
-        condition = f"{low} <= v <= {high}"
-    elif field.kind == "identifier":
-        condition = f"0 < len(v) <= {IDENTIFIER_CHARS_MAX} and v.isprintable()"
-    else:
-        condition = f"len(v) <= {TEXT_CHARS_MAX} and '\\0' not in v"
-    if field.nullable:
-        return f"((v := r.{field.name}) is None or {condition})"
-    return condition.replace("v", f"(v := r.{field.name})", 1)
+_CONDITIONS: dict[Kind, str] = {
+    **{kind: f"{low} <= {{v}} <= {high}" for kind, (low, high) in _BOUNDS.items()},
+    "identifier": f"0 < len({{v}}) <= {IDENTIFIER_CHARS_MAX} and {{v}}.isprintable()",
+    "text": f"len({{v}}) <= {TEXT_CHARS_MAX} and '\\0' not in {{v}}",
+    "currency": "{v} in currencies",
+    "symbol": "True",
+    "flag": "True",
+}
+
+
+def condition_of(field: FieldShape, variable: str) -> str:
+    """An expression that tells whether the value in a variable is fine; it may be false where only a closer look tells.
+
+    Besides the variable it refers to `currencies`.
+    """
+    condition = _CONDITIONS.get(field.kind, "False").format(v=variable)
+    if field.kind in ("list", "map"):
+        condition = f"not {variable}"
+    return f"({variable} is None or {condition})" if field.nullable else condition
 
 
 def _check_of(field: FieldShape) -> Check:

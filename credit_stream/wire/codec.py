@@ -62,8 +62,8 @@ _NEW_NUMBERS = frozenset({"offset"})
 overdue or ordered stands in the exposure before, in that after, in the exposure record and in the next decision."""
 _LONGS: tuple[Kind, ...] = ("money", "integer", "day", "instant")
 _TEXTS: tuple[Kind, ...] = ("identifier", "text", "document", "currency", "decimal")
-_UNROLLED_BYTES: dict[Kind, int] = {"money": 4, "integer": 1, "day": 3, "instant": 6}
-"""How many bytes such a number usually has: days and instants of this century, amounts up to a million."""
+_UNROLLED_BYTES: dict[Kind, int] = {"money": 4, "integer": 1, "day": 3, "instant": 4}
+"""How many bytes such a number usually has: days of this century, amounts up to a million; instants have two more."""
 
 
 # --- values to bytes --------------------------------------------------------------------------------------------
@@ -322,6 +322,18 @@ def _blocks_at(data: bytes, at: int, item: Callable[[bytes, int], tuple[T, int]]
             raise Unreadable("A block in the Avro body is not as long as it says; write the record again.")
 
 
+_TWO_MORE_BYTES = (
+    "m = d[i]", "i += 1",
+    "if m > 127:", "    m += (d[i] << 7) - 128", "    i += 1",
+    "if m > 16383:", "    n, i = varint_at(d, i - 6)",
+    "else:", "    n += (m << 28) - 268435456",
+)  # fmt: skip
+"""Bytes five and six of an instant, put together by themselves: each step with a number of more than 30 bits takes
+Python three times as long."""
+_SHORT = [0 if first & 0x81 else 1 + (first >> 1) for first in range(256)]
+"""By the byte that a text begins with: how many bytes the text takes with that one; 0 where its length has more."""
+
+
 def _tuple_reader(item: Callable[[bytes, int], tuple[T, int]]) -> Callable[[bytes, int], tuple[tuple[T, ...], int]]:
     def read(data: bytes, at: int) -> tuple[tuple[T, ...], int]:
         items, end = _blocks_at(data, at, item)
@@ -344,21 +356,28 @@ def _map_at(data: bytes, at: int) -> tuple[dict[str, str], int]:
 # --- the source of a decoder ------------------------------------------------------------------------------------
 
 
-class _DecoderSource:
-    """Statements that read the fields of a record one after the other into variables."""
+class DecoderSource:
+    """Statements that read the fields of a record one after the other into variables: `r` and the field's name."""
 
     def __init__(self) -> None:
-        self.constants = Constants(varint_at=varint_at, size_at=_size_at, FLAGS={0: False, 1: True})
+        self.constants = Constants(varint_at=varint_at, size_at=_size_at, SHORT=_SHORT, FLAGS={0: False, 1: True})
         self.lines: list[str] = []
         self.indent = "    "
 
     def add_record(self, record_type: type[Struct], target: str) -> None:
         """Reads a record into the variable `target`."""
-        fields = shape_of(record_type).fields
-        for field in fields:
+        self.add_fields(record_type, target)
+        self._add(f"{target} = {self.construction(record_type, target)}")
+
+    def add_fields(self, record_type: type[Struct], target: str) -> None:
+        """Reads the fields of a record, each into a variable that begins with `target`."""
+        for field in shape_of(record_type).fields:
             self._add_field(field, f"{target}_{field.name}")
-        made = ", ".join(f"{field.name}={target}_{field.name}" for field in fields)
-        self._add(f"{target} = {self.constants.name_of(record_type)}({made})")
+
+    def construction(self, record_type: type[Struct], target: str) -> str:
+        """An expression that makes the record from its fields."""
+        made = ", ".join(f"{field.name}={target}_{field.name}" for field in shape_of(record_type).fields)
+        return f"{self.constants.name_of(record_type)}({made})"
 
     def _add(self, *lines: str) -> None:
         self.lines += [self.indent + line for line in lines]
@@ -375,11 +394,13 @@ class _DecoderSource:
 
     def _add_value(self, field: FieldShape, target: str) -> None:
         if field.kind in _LONGS:
-            self._add_varint(_UNROLLED_BYTES[field.kind])
-            self._add(f"{target} = n >> 1 ^ -(n & 1)")
+            self._add_varint(field.kind)
+            self._add(f"{target} = n >> 1 if not n & 1 else -(n >> 1) - 1")
         elif field.kind in _TEXTS or field.kind == "bytes":
-            self._add("n = d[i]", "i += 1", "if n & 129:", "    n, i = size_at(d, i - 1)", "j = i + (n >> 1)")
-            self._add(f"{target} = d[i:j]" + ("" if field.kind == "bytes" else ".decode()"), "i = j")
+            text = "" if field.kind == "bytes" else ".decode()"
+            self._add("s = SHORT[d[i]]", "if s:", "    j = i + s", f"    {target} = d[i + 1:j]{text}")
+            self._add("else:", "    n, i = size_at(d, i)", "    j = i + (n >> 1)", f"    {target} = d[i:j]{text}")
+            self._add("i = j")
         elif field.kind == "flag":
             self._add(f"{target} = FLAGS[d[i]]", "i += 1")
         elif field.kind == "symbol":
@@ -390,16 +411,21 @@ class _DecoderSource:
         else:
             self._add_items(field, target)
 
-    def _add_varint(self, unrolled: int) -> None:
+    def _add_varint(self, kind: Kind) -> None:
         """Reads an unsigned number into `n`. Its first bytes are taken without a call, which would cost more."""
         self._add("n = d[i]", "i += 1")
+        unrolled = _UNROLLED_BYTES[kind]
         deeper = ""
         for taken in range(1, unrolled):
             bits = 7 * taken
             self._add(f"{deeper}if n > {(1 << bits) - 1}:")
             deeper += "    "
             self._add(f"{deeper}n += (d[i] << {bits}) - {1 << bits}", f"{deeper}i += 1")
-        self._add(f"{deeper}if n > {(1 << 7 * unrolled) - 1}:", f"{deeper}    n, i = varint_at(d, i - {unrolled})")
+        self._add(f"{deeper}if n > {(1 << 7 * unrolled) - 1}:")
+        if kind == "instant":
+            self._add(*(f"{deeper}    {line}" for line in _TWO_MORE_BYTES))
+        else:
+            self._add(f"{deeper}    n, i = varint_at(d, i - {unrolled})")
 
     def _add_items(self, field: FieldShape, target: str) -> None:
         read: Decoder = _map_at if field.kind == "map" else _tuple_reader(_item_decoder(field))
@@ -407,9 +433,9 @@ class _DecoderSource:
         self._add("if d[i]:", f"    {target}, i = {self.constants.name_of(read)}(d, i)")
         self._add("else:", f"    {target} = {empty}", "    i += 1")
 
-    def text(self) -> str:
-        body = "\n".join(self.lines)
-        return f"def decode(d, i):\n{body}\n    return r, i\n"
+    def text(self, head: str = "def decode(d, i):", end: str = "return r, i") -> str:
+        """The whole function."""
+        return "\n".join((head, *self.lines, f"    {end}")) + "\n"
 
 
 def _item_decoder(field: FieldShape) -> Decoder:
@@ -425,6 +451,6 @@ def decoder_of(record_type: type[Struct]) -> Decoder:
     It raises IndexError where the data ends too early (or gives an end beyond it), KeyError for an index that the
     schema does not have, UnicodeDecodeError for text that is no UTF-8, and `Unreadable`.
     """
-    source = _DecoderSource()
+    source = DecoderSource()
     source.add_record(record_type, "r")
     return cast(Decoder, function_of(source.text(), source.constants, "decode", record_type.__name__))

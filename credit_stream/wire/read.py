@@ -10,6 +10,7 @@ from credit_stream.wire.checks import MESSAGE_BYTES_MAX, check_event
 from credit_stream.wire.currencies import CURRENCIES
 from credit_stream.wire.faults import Fault, Refused, Unreadable
 from credit_stream.wire.json_lines import event_from_json
+from credit_stream.wire.quick import quick_event
 
 
 def read_event(
@@ -19,6 +20,9 @@ def read_event(
 
     Never raises for what is in the bytes; whatever that is, the answer is an event that holds the checks, or a `Fault`.
     """
+    event = quick_event(payload, currencies)
+    if event is not None:
+        return event
     try:
         if payload[:2] == SINGLE_OBJECT or payload[:1] == CONFLUENT:
             return _event_from_avro(payload, currencies, schema_of_id)

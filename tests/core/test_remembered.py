@@ -16,7 +16,7 @@ from credit_stream.core.events import CustomerUpdated, Event, OrderPlaced, Setti
 from credit_stream.core.kept import decision_of_values, values_of
 from credit_stream.core.outputs import CreditDecision, Exposure
 from credit_stream.core.rows import Seen
-from credit_stream.core.settings import CHOICES_KEPT_MAX, Looking, Rule, RulesAt, compiled
+from credit_stream.core.settings import CHOICES_KEPT_MAX, Rule, RulesAt, compiled
 from credit_stream.hosts.memory import MemoryHost
 from tests.wire.made_records import records
 
@@ -88,37 +88,43 @@ def test_a_parameter_that_changes_what_exposure_is_publishes_it_though_no_accoun
     assert [record.exposure_minor for _, _, record in produced if isinstance(record, Exposure)] == [0]
 
 
-def looking(rule: Rule) -> Looking:
-    """A rule as a check takes it; nobody asks it anything here."""
-    return (rule, lambda _rule, _facts: (), False)
+def speaks(rule: Rule, customer_id: str, group: str | None, risk_group: str | None, is_counted: bool) -> bool:
+    """Spec 5.3 and 15 in the plainest words."""
+    who = {"all": "", "group": group, "customer": customer_id}[rule.scope]
+    is_limit = rule.type == "credit_limit_used"
+    return rule.account == who and rule.risk_group in ("", risk_group) and (is_counted or not is_limit)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_rules_of_a_customer_are_those_that_a_look_at_every_rule_finds(seed: int) -> None:
-    """And in the same order; the groups and customers are many more than may be remembered."""
+    """And in the same order; customers and groups are many more than rules name."""
     rng = random.Random(seed)
     rules = []
     for number in range(60):
         scope = rng.choice(["all", "group", "customer"])
         account = {"all": "", "group": f"g{rng.randrange(9)}", "customer": f"c{rng.randrange(900)}"}[scope]
-        rules.append(looking(Rule(id=str(number), type="order_amount", scope=scope, account=account)))  # type: ignore[arg-type]
+        risk_group = "" if scope == "customer" else rng.choice(["", "", "low", "high"])
+        kind = rng.choice(["order_amount", "credit_limit_used"])
+        rules.append(Rule(id=str(number), type=kind, scope=scope, account=account, risk_group=risk_group))  # type: ignore[arg-type]
     chosen = RulesAt(rules)
     for _ in range(3_000):
         customer_id, group = f"c{rng.randrange(900)}", rng.choice([None, f"g{rng.randrange(12)}"])
-        speaks = {"all": "", "group": group, "customer": customer_id}
-        expected = [one[0].id for one in rules if one[0].account == speaks[one[0].scope]]
-        assert [one[0].id for one in chosen.of(customer_id, group)] == expected, f"seed {seed}"
+        risk_group, is_counted = rng.choice([None, "low", "high", "none"]), rng.random() < 0.5
+        expected = [rule.id for rule in rules if speaks(rule, customer_id, group, risk_group, is_counted)]
+        found = [rule.id for rule, _ in chosen.of(customer_id, group, risk_group, is_counted)]
+        assert found == expected, f"seed {seed}"
 
 
 def test_the_choices_that_are_remembered_have_a_bound() -> None:
     """Customers with rules of their own times groups may be many."""
-    named = [looking(Rule(id=f"c{n}", type="order_amount", scope="customer", account=f"c{n}")) for n in range(90)]
-    grouped = [looking(Rule(id=f"g{n}", type="order_amount", scope="group", account=f"g{n}")) for n in range(90)]
+    named = [Rule(id=f"c{n}", type="order_amount", scope="customer", account=f"c{n}") for n in range(90)]
+    grouped = [Rule(id=f"g{n}", type="order_amount", scope="group", account=f"g{n}") for n in range(90)]
     chosen = RulesAt([*named, *grouped])
     most = 0
     for customer in range(90):
         for group in range(90):
-            assert [one[0].id for one in chosen.of(f"c{customer}", f"g{group}")] == [f"c{customer}", f"g{group}"]
+            found = [rule.id for rule, _ in chosen.of(f"c{customer}", f"g{group}", None, True)]
+            assert found == [f"c{customer}", f"g{group}"]
             most = max(most, len(chosen._chosen))
     assert most == CHOICES_KEPT_MAX
 

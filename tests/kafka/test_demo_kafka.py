@@ -124,6 +124,7 @@ def owned(probes: str) -> float:
 
 def test_a_demo_that_is_stopped_goes_on_loses_a_worker_and_is_killed(tmp_path: Path) -> None:
     """Stopped while it sends, the next start sends all again: the decisions are those of a replay that saw each once.
+    Settings of another system in the environment have no part in it.
 
     The third start finds all decided. Its first worker is killed and the other takes over; then the demo itself is
     killed with SIGKILL, and neither a broker nor a worker outlives it.
@@ -135,7 +136,8 @@ def test_a_demo_that_is_stopped_goes_on_loses_a_worker_and_is_killed(tmp_path: P
         assert "the next start goes on from here" in demo.said
         wait_until_closed(demo.said)
 
-    with Demo(tmp_path, "--once", "--json") as demo:
+    elsewhere = {"CREDIT_STREAM_BROKERS": "nowhere.invalid:9092", "CREDIT_STREAM_TOPIC_PREFIX": "other."}
+    with Demo(tmp_path, "--once", "--json", environment=elsewhere) as demo:
         assert demo.wait() == 0, demo.said
         found = json.loads(demo.said)
         assert found["decisions"]["released"] > 100

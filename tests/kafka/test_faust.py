@@ -499,7 +499,7 @@ class Librdkafka:
     def __init__(self, connection: Connection) -> None:
         self.places: list[Any] = []
         self._is_closing = False
-        self._consumer = Consumer(librdkafka._settings(connection, None, SESSION_SECONDS), logger=QUIET)
+        self._consumer = Consumer(librdkafka._group_settings(connection, None, SESSION_SECONDS), logger=QUIET)
         self._consumer.subscribe(topics_on(connection), on_assign=self._assigned, on_revoke=self._revoked)
         self._thread = Thread(target=self._poll)
         self._thread.start()

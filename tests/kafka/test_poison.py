@@ -14,6 +14,7 @@ from msgspec import Struct
 from credit_stream.core.events import CreditGroupClosed, EvaluateHolds, Event, JournalLinePosted
 from credit_stream.core.outputs import DeadLetter, RunCompleted
 from credit_stream.core.topics import CLOCK, CUSTOMERS, INPUT_TOPICS, INTERNAL_TOPICS, ORDERS, POSTINGS, SETTINGS
+from credit_stream.engine.task import BURIED_BYTES_MAX
 from credit_stream.hosts.kafka.topics import RECORD_BYTES_MAX
 from credit_stream.local_kafka import LocalKafka
 from credit_stream.wire.avro import SINGLE_OBJECT, encode_event, encode_output
@@ -83,6 +84,7 @@ BYTES = (
 LARGE = (
     Poison("larger than an event may be", SINGLE_OBJECT + os.urandom(MESSAGE_BYTES_MAX), "unreadable"),
     Poison("as large as the topic takes", os.urandom(RECORD_BYTES_MAX - HEAD_BYTES), "unreadable"),
+    Poison("small when packed", bytes(3 * RECORD_BYTES_MAX), "unreadable"),
 )
 
 
@@ -156,9 +158,11 @@ def test_poison_is_one_dead_letter_with_its_place_its_bytes_and_a_reason(
     place = f"{topic}/0/{offset}"
     ((key, letter),) = [(key, each) for key, each in outcome.letters if each.dead_letter_id == place]
     assert (letter.topic, letter.partition, letter.offset) == (topic, 0, offset)
-    assert letter.payload == (what.value or b"")
+    value = what.value or b""
+    assert letter.payload == value[:BURIED_BYTES_MAX]
     assert letter.reason == what.reason, letter.message
     assert letter.message
+    assert (f"of its {len(value):,} bytes" in letter.message) == (len(value) > BURIED_BYTES_MAX)
     assert key == (place if what.key in (None, b"\xff\xfe\x00") else (what.key or b"").decode())
 
 
@@ -171,6 +175,17 @@ def test_nothing_else_is_a_dead_letter(outcome: Outcome) -> None:
 def test_what_comes_after_the_poison_is_decided(outcome: Outcome) -> None:
     """In the partition with the poison and in the other."""
     assert outcome.verdicts == {"O1": "released", "O2": "released"}
+
+
+ORDER_AS_JSON = {
+    "type": "OrderPlaced",
+    "event_id": "json",
+    "occurred_at": "2026-01-05T08:00:00Z",
+    "order_id": "json",
+    "customer_id": HERE,
+    "amount": "1.00",
+    "currency": "EUR",
+}
 
 
 def test_events_with_odd_keys_that_lie_right_are_taken(kafka: LocalKafka, topic_prefix: str, tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from credit_stream.core.topics import CUSTOMERS, ORDERS
 from credit_stream.engine.ports import InputRecord
+from credit_stream.hosts import librdkafka
 from credit_stream.hosts.faust.sensor import PrometheusSensor
-from credit_stream.hosts.kafka import changelog, partitions
+from credit_stream.hosts.kafka import changelog, partitions, transaction
+from credit_stream.hosts.kafka import log as kafka_log
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.metrics import WorkerMetrics
 from credit_stream.hosts.kafka.probes import CannotListen, Probes
@@ -37,6 +39,7 @@ from tests.kafka.workers import (
     send,
     settings,
     system,
+    until,
     wait_until_taken,
 )
 
@@ -174,6 +177,38 @@ def test_what_lies_on_the_brokers_is_lag_before_it_was_read(connection: Connecti
     opened.known_end(ORDERS, 0, 1_000_001)
     assert opened.lag() == lag + 1_000_000
     opened.stop()
+
+
+def test_what_comes_while_the_memory_is_full_is_lag(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that does not keep up is behind by all that lies on the brokers, not by what it has read of it."""
+    connection = system(kafka, topic_prefix, 1)
+    name = customer_of(0, 0, 1)
+    monkeypatch.setattr(kafka_log, "RECORDS_MAX", 20)
+    monkeypatch.setattr(librdkafka, "READ_RECORDS_MAX", 10)
+    may_commit, is_held = threading.Event(), threading.Event()
+    may_commit.set()
+
+    def reach(place: str) -> None:
+        if not may_commit.is_set():
+            is_held.set()
+            may_commit.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(transaction, "reach", reach)
+    with Worker(connection, tmp_path / "state") as worker:
+        send(connection, [settings(), customer(name)], 1)
+        wait_until_taken(connection, 1, worker)
+        may_commit.clear()
+        send(connection, [order("first", name)], 1)
+        worker.wait_for(is_held.is_set, "a checkpoint is on its way")
+        send(connection, [order(f"O{number}", name, 1) for number in range(300)], 1)
+        try:
+            until(lambda: worker.partitions.lag() == 300, "the worker knows how far it is behind", 20.0)
+        finally:
+            may_commit.set()
+        wait_until_taken(connection, 1, worker)
+        worker.wait_for(lambda: worker.partitions.lag() == 0, "nothing is left")
 
 
 def test_an_address_that_is_taken_is_refused_with_what_to_do(connection: Connection, clean_state: Path) -> None:

@@ -19,7 +19,7 @@ from credit_stream.hosts.failures import DirectoryInUse
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.failures import ChangelogLost, InputsLost, OpeningCancelled, WrongTopics
 from credit_stream.hosts.kafka.partitions import GROUP_TOPICS, Partitions
-from credit_stream.hosts.kafka.topics import inspect
+from credit_stream.hosts.kafka.topics import TOPICS, inspect
 from credit_stream.local_kafka import LocalKafka
 from tests.kafka.workers import (
     PATIENCE_SECONDS,
@@ -54,11 +54,11 @@ class Operator:
         place = TopicPartition(self._connection.topic(stream), partition, before)
         self._result(self._client.delete_records([place]))
 
-    def delete_topic(self, stream: str) -> None:
-        """With all that is in it."""
-        topic = self._connection.topic(stream)
-        self._result(self._client.delete_topics([topic]))
-        until(lambda: topic not in self._client.list_topics(timeout=PATIENCE_SECONDS).topics, "the topic is gone")
+    def delete_topics(self, *streams: str) -> None:
+        """With all that is in them."""
+        topics = [self._connection.topic(stream) for stream in streams]
+        self._result(self._client.delete_topics(topics))
+        until(lambda: not set(topics) & set(self._client.list_topics(timeout=PATIENCE_SECONDS).topics), "they are gone")
 
     def add_partition(self, stream: str) -> None:
         """One more, which nobody has foreseen."""
@@ -279,11 +279,35 @@ def test_an_input_topic_that_was_made_anew_is_refused(kafka: LocalKafka, topic_p
     send(connection, [order(f"O{number}", customer_of(0)) for number in range(3)])
     with Worker(connection, tmp_path / "state") as worker:
         wait_until_taken(connection, who=worker)
-    Operator(connection).delete_topic(ORDERS)
+    Operator(connection).delete_topics(ORDERS)
     system(kafka, topic_prefix)
     failure = failing(connection, tmp_path / "state")
     assert isinstance(failure, InputsLost)
     assert f"{connection.topic(ORDERS)}/0 was taken up to offset 3 and ends at 0" in str(failure)
+
+
+def test_rows_of_topics_that_were_deleted_and_made_anew_are_not_those_of_the_new_ones(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    """The names are the same, and by now the new changelog goes further than the old one did."""
+    connection = system(kafka, topic_prefix)
+    begun(connection)
+    old, new = customer_of(0), customer_of(0, 1)
+    send(connection, [order("O1", old)])
+    with Worker(connection, tmp_path / "old") as worker:
+        wait_until_taken(connection, who=worker)
+    Operator(connection).delete_topics(*TOPICS)
+    system(kafka, topic_prefix)
+    send(connection, [settings(), customer(new), *(order(f"O{number}", new, 1) for number in range(20))])
+    with Worker(connection, tmp_path / "new") as worker:
+        wait_until_taken(connection, who=worker)
+        send(connection, [order("O30", new, 1)])
+        wait_until_taken(connection, who=worker)
+    send(connection, [order("O31", old)])
+    with Worker(connection, tmp_path / "old") as worker:
+        wait_until_taken(connection, who=worker)
+        assert [sentence for sentence in worker.said if "another cluster, changelog or release" in sentence]
+    assert decisions(connection)["O31"].reasons == ("customer_unknown",)
 
 
 def test_a_worker_does_not_begin_on_topics_that_are_not_as_they_must_be(

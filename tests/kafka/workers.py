@@ -114,6 +114,7 @@ class Source:
         settings: dict[str, Any] = {
             **connection.client(),
             "partitioner": "murmur2_random",
+            "compression.type": "lz4",
             "linger.ms": 5,
             "message.max.bytes": 16 * 1024 * 1024,
             "message.timeout.ms": int(PATIENCE_SECONDS * 1000),

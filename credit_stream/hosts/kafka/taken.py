@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from time import monotonic, sleep
 from typing import Any, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
@@ -21,6 +22,7 @@ from credit_stream.hosts.kafka.failures import kafka_failure
 from credit_stream.hosts.kafka.topics import partitions_of
 
 ANSWER_SECONDS_MAX = 30.0
+AGAIN_SECONDS = 0.1
 RECORDS_MAX = 500
 """Read at once; a record stands for a whole checkpoint."""
 GROUP = "-taken"
@@ -28,6 +30,7 @@ GROUP = "-taken"
 
 _OF_THE_GROUP = frozenset({"GROUP_AUTHORIZATION_FAILED", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR"})
 """The library asks who would look after the group. It does not matter here whether it may."""
+_NO_LEADER_YET = frozenset({"NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE"})
 
 Place = tuple[str, int]
 """An input stream and the partition of the task that takes it."""
@@ -94,8 +97,19 @@ class Taken:
         for stream in INPUT_TOPICS:
             for partition in self._all if stream not in INTERNAL_TOPICS else ():
                 at = self._place(stream, 0 if stream in BROADCAST_TOPICS else partition)
+                yield (stream, partition), self._end(at)
+
+    def _end(self, at: TopicPartition) -> int:
+        """A broker that has just started is not at work on all its partitions at once."""
+        deadline = monotonic() + ANSWER_SECONDS_MAX
+        while True:
+            try:
                 _, end = self._consumer.get_watermark_offsets(at, ANSWER_SECONDS_MAX)
-                yield (stream, partition), end
+                return end
+            except KafkaException as error:
+                if error.args[0].name() not in _NO_LEADER_YET or monotonic() > deadline:
+                    raise
+                sleep(AGAIN_SECONDS)
 
     def _place(self, stream: str, partition: int) -> TopicPartition:
         return TopicPartition(self._connection.topic(stream), partition, OFFSET_BEGINNING)

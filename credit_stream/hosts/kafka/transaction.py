@@ -32,6 +32,9 @@ process does too: what is in doubt is settled by the next one, which fences this
 FENCE_SECONDS_MAX = 60.0
 CLOSE_SECONDS_MAX = 3.0
 REQUEST_TIMEOUT_MS = 10_000
+CALL_SECONDS_MAX = 5.0
+"""Of one call of librdkafka's. It hands the time on to its requests, and one that waits for a broker which is gone would
+wait all of it."""
 TRANSACTION_TIMEOUT_MS = 30_000
 """An open transaction of a worker that is gone and that nobody took over holds back `read_committed` readers so long.
 It cannot be shorter than what it may take to flush a batch while a broker restarts."""
@@ -216,7 +219,7 @@ class TransactionalWriter:
         """
         while True:
             try:
-                call(*args, budget.left())
+                call(*args, min(budget.left(), CALL_SECONDS_MAX))
                 return
             except KafkaException as error:
                 if not error.args[0].retriable():
