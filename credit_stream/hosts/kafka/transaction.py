@@ -33,8 +33,8 @@ FENCE_SECONDS_MAX = 60.0
 CLOSE_SECONDS_MAX = 3.0
 REQUEST_TIMEOUT_MS = 10_000
 CALL_SECONDS_MAX = 5.0
-"""Of one call of librdkafka's. It hands the time on to its requests, and one that waits for a broker which is gone would
-wait all of it."""
+"""Of one call of librdkafka's. It hands the time on to its requests, and one that waits for a broker that is gone
+would wait all of it."""
 TRANSACTION_TIMEOUT_MS = 30_000
 """An open transaction of a worker that is gone and that nobody took over holds back `read_committed` readers so long.
 It cannot be shorter than what it may take to flush a batch while a broker restarts."""
