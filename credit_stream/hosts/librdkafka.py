@@ -79,10 +79,10 @@ class LibrdkafkaHost:
                 self._read()
                 self._take_up_opened()
                 self._mind_the_crowd()
-            if self._partitions.failure is not None:
-                raise self._partitions.failure
         finally:
             self._leave()
+        if self._partitions.failure is not None:  # Perhaps only now: the last checkpoints are made on leaving.
+            raise self._partitions.failure
 
     def stop(self) -> None:
         """Ends `run` after what is under way. Safe in a signal handler and in any thread."""
@@ -146,7 +146,8 @@ class LibrdkafkaHost:
             raise self._failure(error)
 
     def _failure(self, error: KafkaError) -> KafkaFailure:
-        if error.code() == KafkaError.FENCED_INSTANCE_ID:
+        # It comes as a fatal error whose text alone tells which.
+        if error.code() == KafkaError.FENCED_INSTANCE_ID or "Static consumer fenced" in error.str():
             return MemberTaken(
                 f"Another worker has joined the group as '{self._member}'. Give each worker a --member of its own."
             )

@@ -43,6 +43,8 @@ HEAD_START = 400
 """Events that are there when the first worker starts: settings, rates, customers."""
 SETTLE_SECONDS_MAX = 300.0
 """For all that was sent to be taken, at the end."""
+TEXT_SHOWN = 6_000
+"""Of what a worker has written, its end."""
 
 EXCUSED = {"Fenced"}
 """Failures with which a worker may end by itself: another one has its partitions."""
@@ -216,8 +218,11 @@ class Campaign:
             self._worker(slot).signal(signal.SIGCONT)  # Who is frozen would take it only then.
         for slot in victims:
             worker = self._worker(slot)
-            if worker.wait() != 0:
-                self._examine(slot, worker)
+            try:
+                if worker.wait() != 0:
+                    self._examine(slot, worker)
+            except NotInTime:
+                self._trouble(worker, "did not end after SIGTERM")
             slot.worker = None
 
     def _freeze(self, victims: list[Slot]) -> None:
@@ -386,7 +391,12 @@ class Campaign:
         if self._blows["broker killed"]:
             excused |= EXCUSED_WITHOUT_BROKER
         if status != 1 or kind not in excused:
-            self._troubles.append(f"{worker.kind} worker ended with {status}: {worker.text[-3_000:]}")
+            self._trouble(worker, f"ended with {status}")
+
+    def _trouble(self, worker: WorkerProcess, what: str) -> None:
+        trouble = f"the {worker.kind} worker with the log {worker.log.name} {what}"
+        self._say(f"{self._now()} TROUBLE: {trouble}")
+        self._troubles.append(f"{trouble}: {worker.text[-TEXT_SHOWN:]}")
 
     def _worker(self, slot: Slot) -> WorkerProcess:
         assert slot.worker is not None

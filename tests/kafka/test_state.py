@@ -289,10 +289,14 @@ def test_damage_of_any_file_is_seen_and_the_rows_are_fetched_anew(
     database = filled(open_state)
     harm(only(database, pattern), random.Random(seed))
     opened = open_state()
+    damage = None
     try:
         assert whole(opened.store())
-    except StorageDamaged as damage:
-        opened.directory.condemn(str(damage))
+    except StorageDamaged as error:
+        damage = str(error)
+    if damage is not None:
+        # Only now: the traceback has held on to the cursor, and so to the database.
+        opened.directory.condemn(damage)
         opened = open_state()
         assert opened.store().position() == NOWHERE
         assert "were found damaged" in opened.said[0] and "rocksdb.aside-1" in opened.said[0]

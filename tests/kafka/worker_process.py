@@ -58,7 +58,7 @@ class WorkerProcess:
         `change`: Python that is run in the process first, to shorten a wait or to break something."""
         self.kind = kind
         self.state = state
-        self._log = log
+        self.log = log
         command = _command(kind, member, session_seconds, change)
         if file_bytes_max is not None:
             command = ["bash", "-c", f'ulimit -f {file_bytes_max // 1024}; exec "$@"', "bash", *command]
@@ -85,7 +85,7 @@ class WorkerProcess:
     @property
     def text(self) -> str:
         """All that it has said."""
-        return self._log.read_text(encoding="utf-8", errors="replace")
+        return self.log.read_text(encoding="utf-8", errors="replace")
 
     @property
     def lines(self) -> list[dict[str, Any]]:
