@@ -229,8 +229,8 @@ class TransactionalWriter:
         doing = f"the checkpoint of partition {self._partition}"
         if error.code() in _FENCED:
             return Fenced(
-                f"Another worker has partition {self._partition} now ({error.str()}). "
-                "Nothing of this one's last batch became visible."
+                f"Another worker has partition {self._partition} now, or this one stood still until the brokers ended "
+                f"its transaction ({error.str()}). What it had not committed is seen by nobody and is taken again."
             )
         if error.code() in _REFUSED:
             return CheckpointRefused(
