@@ -13,6 +13,7 @@ it was assigned, and librdkafka sometimes let its own look-up win: inputs were p
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -32,6 +33,7 @@ POLL_SECONDS = 0.2
 FETCH_WAIT_MS = 100
 """So long a broker waits for something new before it says that this is the end; a record that comes ends the wait. With
 librdkafka's 500 a partition that catches up waits that long for each stream that has nothing."""
+LOOK_SECONDS = 1.0
 READ_RECORDS_MAX = 2_000
 """Messages that are fed at once."""
 OPENINGS_MAX = 4
@@ -66,6 +68,7 @@ class LibrdkafkaHost:
         self._member_of_group = Consumer(_group_settings(connection, member, session_seconds), logger=QUIET)
         self._reader = Consumer(_reader_settings(connection), logger=QUIET)
         self._reading: set[int] = set()
+        self._look_at = 0.0
 
     def run(self) -> None:
         """Joins the group and works until `stop`, or until the worker cannot go on: then raises why."""
@@ -79,6 +82,7 @@ class LibrdkafkaHost:
                 self._read()
                 self._take_up_opened()
                 self._mind_the_crowd()
+                self._look_how_far_the_paused_reach()
         finally:
             self._leave()
         if self._partitions.failure is not None:  # Perhaps only now: the last checkpoints are made on leaving.
@@ -168,6 +172,16 @@ class LibrdkafkaHost:
         if resume:
             self._reader.resume(resume)
         self._paused = crowded
+
+    def _look_how_far_the_paused_reach(self) -> None:
+        """For the lag: of what is not being read nobody tells how much there is."""
+        if not self._paused or time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        for place in self._places(self._paused):
+            with suppress(KafkaException), catchable():
+                _, end = self._reader.get_watermark_offsets(place, LOOK_SECONDS)
+                self._partitions.known_end(self._streams[place.topic], place.partition, end)
 
     def _places(self, streams: set[StreamOfPartition]) -> list[TopicPartition]:
         """Those that are being read, as librdkafka names them."""
