@@ -66,7 +66,9 @@ class Family:
         """All keys that begin with the prefix, in byte order."""
         bounds = _until(after(prefix))
         try:
-            return list(cast("Iterator[bytes]", self._rows.keys(from_key=prefix, read_opt=bounds)))
+            found = list(cast("Iterator[bytes]", self._rows.keys(from_key=prefix, read_opt=bounds)))
+            self._check_end(found[-1] if found else prefix)
+            return found
         except Exception as error:
             raise storage_failure(error, self._directory) from error
 
@@ -75,9 +77,22 @@ class Family:
         bounds = _until(end)
         try:
             items = cast("Iterator[tuple[bytes, bytes]]", self._rows.items(from_key=start, read_opt=bounds))
-            return [item for item, _ in zip(items, range(limit), strict=False)]
+            found = [item for item, _ in zip(items, range(limit), strict=False)]
+            self._check_end(found[-1][0] if found else start)
+            return found
         except Exception as error:
             raise storage_failure(error, self._directory) from error
+
+    def _check_end(self, last: bytes) -> None:
+        """Raises if what comes after a key cannot be read.
+
+        rocksdict's iterators end at a damaged block as if nothing came after it; only a cursor tells.
+        """
+        cursor = self._rows.iter()
+        cursor.seek(last)
+        if cursor.valid():
+            cursor.next()
+        cursor.status()
 
     def delete_range(self, start: bytes, end: bytes) -> None:
         """Deletes the keys from `start` on and before `end`."""
