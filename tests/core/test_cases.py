@@ -14,6 +14,7 @@ import pytest
 
 from tests.core.claims import differences, wrong_versions
 from tests.core.ledger import Answer, Case, LedgerError, Line, faults, load, play
+from tests.core.rules_page import examples
 from tests.core.setting_lines import DEFAULT_PARAMETERS
 from tests.core.verbs import VERBS
 
@@ -68,8 +69,8 @@ def test_all_golden_cases_are_there() -> None:
 
 
 def test_every_event_of_the_table_of_verbs_occurs() -> None:
-    """A verb that no case uses would be a part of the core that no case looks at."""
-    used = {line.verb for case in load() for line in case.lines}
+    """A verb that no case and no example of `docs/rules.md` uses would be a part of the core that no case looks at."""
+    used = {line.verb for case in (*load(), *examples()) for line in case.lines}
     assert VERBS.keys() - used == set()
 
 
