@@ -1,4 +1,5 @@
-"""What every test here shares: nothing is left out unnoticed, and random tests say how to repeat them.
+"""What every test here shares: nothing is left out unnoticed, every decision proves itself, and random tests say how to
+repeat them.
 
 A test that lacks a part that not every machine has (shared data, a broker, a browser) calls `pytest.skip` with the
 reason. `make test` lists every such reason at its end. With CREDIT_STREAM_REQUIRE_ALL=1, as in `.ci/run`, leaving out
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.every_decision import EXPLAINER, watch
+
 REQUIRE_ALL = "CREDIT_STREAM_REQUIRE_ALL"
 SEED = "CREDIT_STREAM_SEED"
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,8 +30,21 @@ left_out: pytest.StashKey[Counter[str]] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begins the count of what is left out."""
+    """Begins the count of what is left out, and to explain every decision."""
     config.stash[left_out] = Counter()
+    config.add_cleanup(watch())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fails a test that made a decision which does not follow from its own figures (spec 11)."""
+    try:
+        result = yield
+    finally:
+        faults = EXPLAINER.take_faults()
+    if faults:
+        pytest.fail("a decision contradicts itself:\n" + "\n\n".join(faults), pytrace=False)
+    return result
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,7 +79,9 @@ def note_left_out(config: pytest.Config, report: pytest.TestReport | pytest.Coll
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says plainly what was left out and why."""
+    """Says how many decisions were explained, and plainly what was left out and why."""
+    if EXPLAINER.decisions:
+        terminalreporter.write_line(f"{EXPLAINER.decisions:,} decisions explained from their own bytes")
     counts = config.stash[left_out]
     if not counts:
         return
