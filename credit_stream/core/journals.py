@@ -1,11 +1,12 @@
 """Credit limit adjustment journals (spec 8): drafted, then posted line by line to the customers' partitions.
 
-A journal belongs to the partition of its id, a customer to another; so posting sends each line as a request
-(`JournalLinePosted`), and the customer's partition applies it.
+A journal belongs to the partition of its id, a customer or a credit group to another; so posting sends each line as a
+request (`JournalLinePosted`, `GroupLimitPosted`), and the partition that it is about applies it.
 """
 
 from __future__ import annotations
 
+from msgspec import convert
 from msgspec.structs import replace as changed
 
 from credit_stream.core import reasons as codes
@@ -14,6 +15,7 @@ from credit_stream.core.commands import forbidden
 from credit_stream.core.events import (
     AddJournalLines,
     CreateLimitJournal,
+    GroupLimitPosted,
     JournalLine,
     JournalLinePosted,
     JournalType,
@@ -61,8 +63,6 @@ def _unacceptable(journal_type: JournalType, lines: tuple[JournalLine, ...]) -> 
 def _fault_of(journal_type: JournalType, line: JournalLine) -> str | None:
     if (line.customer_id is None) == (line.group_id is None):
         return "must name a customer or a credit group, and not both"
-    if line.group_id is not None:
-        return "names a credit group, whose limits this version does not decide by: name customers"
     if line.credit_limit_minor < 0:
         return "has a negative limit: give one from 0 on"
     if journal_type == "credit_limit" and line.expires_on is None:
@@ -101,7 +101,7 @@ def remove_journal_lines(work: Work, event: RemoveJournalLines) -> Refusal | Non
 
 
 def post_limit_journal(work: Work, event: PostLimitJournal) -> Refusal | None:
-    """Sends every line to its customer's partition; a posted journal never changes (spec 8.4)."""
+    """Sends every line to the partition of its customer or group; a posted journal never changes (spec 8.4)."""
     journal = _draft(work, event)
     if isinstance(journal, Refusal):
         return journal
@@ -111,32 +111,34 @@ def post_limit_journal(work: Work, event: PostLimitJournal) -> Refusal | None:
         )
     _write(work, changed(journal, status="posted"))
     for number, line in enumerate(journal.lines, 1):
-        if line.customer_id is not None:
-            request = _request(event, journal, number, line, line.customer_id)
-            work.publications.append(Publication(POSTINGS, line.customer_id, request))
+        key = line.customer_id or line.group_id
+        assert key is not None, "checked when the line was drafted"
+        work.publications.append(Publication(POSTINGS, key, _request(event, journal, number, line)))
     return None
 
 
 def _request(
-    event: PostLimitJournal, journal: Journal, number: int, line: JournalLine, customer_id: str
-) -> JournalLinePosted:
-    return JournalLinePosted(
-        event_id=f"{event.event_id}/line/{number}",
-        occurred_at=event.occurred_at,
-        source=event.source,
-        legal_entity=event.legal_entity,
-        actor=event.actor,
-        journal_id=journal.journal_id,
-        journal_type=journal.journal_type,
-        line=number,
-        customer_id=customer_id,
-        credit_limit_minor=line.credit_limit_minor,
-        currency=line.currency,
-        expires_on=line.expires_on,
-        from_date=line.from_date,
-        to_date=line.to_date,
-        reason=line.reason,
-    )
+    event: PostLimitJournal, journal: Journal, number: int, line: JournalLine
+) -> JournalLinePosted | GroupLimitPosted:
+    posted = {
+        "event_id": f"{event.event_id}/line/{number}",
+        "occurred_at": event.occurred_at,
+        "source": event.source,
+        "legal_entity": event.legal_entity,
+        "actor": event.actor,
+        "journal_id": journal.journal_id,
+        "journal_type": journal.journal_type,
+        "line": number,
+        "credit_limit_minor": line.credit_limit_minor,
+        "currency": line.currency,
+        "expires_on": line.expires_on,
+        "from_date": line.from_date,
+        "to_date": line.to_date,
+        "reason": line.reason,
+    }
+    if line.customer_id is not None:
+        return convert({**posted, "customer_id": line.customer_id}, JournalLinePosted)
+    return convert({**posted, "group_id": line.group_id}, GroupLimitPosted)
 
 
 def _draft(work: Work, event: AddJournalLines | RemoveJournalLines | PostLimitJournal) -> Journal | Refusal:

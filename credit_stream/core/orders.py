@@ -7,6 +7,7 @@ from msgspec.structs import replace as changed
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
+from credit_stream.core.asking import ask_and_begin_anew, give_up_asking
 from credit_stream.core.checking import (
     answer,
     check,
@@ -15,6 +16,7 @@ from credit_stream.core.checking import (
     is_forced,
     is_within,
     judge_in_place,
+    verdict_of,
     with_todays_rate,
 )
 from credit_stream.core.deciding import Judgement, decision_of
@@ -214,7 +216,11 @@ def _try_out(work: Work, ledger: Ledger, order: Order, event: OrderCheckpointRea
         _publish_trial(work, ledger, order, checkpoint, (codes.WITHIN_GRACE,))
     else:
         forced = is_forced(work, order)
-        found = judge_in_place(work, ledger, with_todays_rate(work, ledger, order), order, checkpoint, forced=forced)
+        rated = with_todays_rate(work, ledger, order)
+        found = judge_in_place(work, ledger, rated, order, checkpoint, forced=forced)
+        if found.needs_group:
+            ask_and_begin_anew(work, ledger, rated, order, found, others_wait=False)
+            return
         publish_trial_of(work, found, "checkpoint")
         days = work.settings.checkpoints[checkpoint].pro_forma_grace_days
         if days and not found.holding:
@@ -224,7 +230,7 @@ def _try_out(work: Work, ledger: Ledger, order: Order, event: OrderCheckpointRea
 
 def _publish_trial(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, reasons: tuple[str, ...]) -> None:
     found = Judgement(facts_of(work, ledger, order, checkpoint), (), ())
-    work.decide(decision_of(work, found, order.standing, reasons, "checkpoint", pro_forma=True))
+    work.decide(decision_of(work, found, verdict_of(order), reasons, "checkpoint", pro_forma=True))
 
 
 def publish_trial_of(work: Work, found: Judgement, cause: Cause) -> None:
@@ -244,7 +250,12 @@ def check_order(work: Work, ledger: Ledger, event: CheckOrder) -> Refusal | None
         order = _in_other_currency(work, known, order)
     order = with_todays_rate(work, ledger, order)
     forced = known is not None and is_forced(work, known)
-    publish_trial_of(work, judge_in_place(work, ledger, order, known, "order_entry", forced=forced), "command")
+    counted_as = known if known is not None and known.placed else None
+    found = judge_in_place(work, ledger, order, known, "order_entry", forced=forced)
+    if found.needs_group:
+        ask_and_begin_anew(work, ledger, order, counted_as, found, others_wait=False)
+    else:
+        publish_trial_of(work, found, "command")
     return None
 
 
@@ -288,8 +299,9 @@ def _end(work: Work, ledger: Ledger, event: OrderCancelled | OrderClosed, lifecy
         return Refusal(codes.INVALID, f"Order {order.order_id} is {order.lifecycle} already.")
     if ledger.account.holds:
         take_off_list(work, ledger, order.order_id)
-    standing = "released" if order.standing == "on_hold" else order.standing
-    ledger.count(changed(order, lifecycle=lifecycle, standing=standing), order)
+    ended = give_up_asking(work, ledger, order)
+    standing = "released" if ended.standing == "on_hold" else ended.standing
+    ledger.count(changed(ended, lifecycle=lifecycle, standing=standing), order)
     work.free(event.customer_id)
     return None
 
