@@ -218,12 +218,16 @@ def condition_of(field: FieldShape, variable: str) -> str:
 
 
 def _check_of(record_type: type[Struct], field: FieldShape) -> Check:
-    if field.kind == "money" and TOPIC_OF_EVENT.get(record_type) in NUMBERED_TOPICS:  # type: ignore[call-overload]
+    if field.kind == "money" and _is_between_tasks(record_type):
         return _check_integer  # Totals of many documents; and a refused question would be waited for without an end.
     if field.kind == "list":
         item = field.items or "text"
         return _check_each(checker_of(field.record_type) if field.record_type else _CHECKS[item])
     return checker_of(field.record_type) if field.record_type else _CHECKS[field.kind]
+
+
+def _is_between_tasks(record_type: type[Struct]) -> bool:
+    return issubclass(record_type, Event) and TOPIC_OF_EVENT[record_type] in NUMBERED_TOPICS
 
 
 def _check_each(check: Check) -> Check:
