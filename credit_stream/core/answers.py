@@ -12,12 +12,13 @@ from msgspec.structs import replace as changed
 
 from credit_stream.core import events
 from credit_stream.core.accounts import Ledger, Ledgers
+from credit_stream.core.asking import drop_asked
 from credit_stream.core.checking import check
 from credit_stream.core.evaluation import evaluate
 from credit_stream.core.events import Event, GroupCreditAnswered
 from credit_stream.core.kept import KeptEvent, decision_of_values, kept, values_of
 from credit_stream.core.limits import GroupFigures
-from credit_stream.core.rows import ASKED, HOLDS, ORDERS, SEEN, WAITING, Asked, Hold, Order, Waiting
+from credit_stream.core.rows import ASKED, ASKED_AT, HOLDS, ORDERS, SEEN, WAITING, Asked, Hold, Order, Waiting
 from credit_stream.core.view import LateRefusal, Refusal
 from credit_stream.core.work import Work
 
@@ -38,6 +39,13 @@ BEHIND_A_CHECK = frozenset(
 """What waits while its order does. Deliveries and invoices are facts and count at once."""
 ENDS = frozenset({events.OrderCancelled, events.OrderClosed})
 """These wait only behind others that wait: an order that has ended needs no answer."""
+
+
+ANSWER_MS_MAX = 60_000
+"""A group's task answers within milliseconds. One that is restored after a crash may take longer; the question is in
+its log, and to ask once more changes nothing."""
+ASKED_AGAIN_MAX = 1_000
+"""At one tick."""
 
 
 # --- what comes meanwhile ---------------------------------------------------------------------------------------
@@ -101,7 +109,7 @@ def credit_answered(work: Work, ledgers: Ledgers, event: GroupCreditAnswered, ha
     ledger = ledgers.open(event.customer_id)
     asked = work.get(ASKED, event.customer_id, event.request_id)
     if asked is not None:
-        work.drop(ASKED, event.customer_id, event.request_id)
+        drop_asked(work, ledger, event.request_id, asked)
         with_figures(work, ledger, event)
         _go_on(work, ledgers, ledger, event, asked, handle)
     else:
@@ -166,3 +174,35 @@ def _go_on_with_hold(work: Work, ledger: Ledger, event: GroupCreditAnswered, hol
     evaluate(work, ledger, frozenset({event.order_id}))
     if event.granted:
         ledger.settled.append(event.request_id)
+
+
+# --- no answer --------------------------------------------------------------------------------------------------
+
+
+def ask_again(work: Work, ledgers: Ledgers, handle: Handle) -> None:
+    """Asks anew what has not been answered for long; the old question is over, whether its answer comes or not.
+
+    Time is an event here as everywhere: a tick of the partition's clock (spec 10.1).
+    """
+    last = f"{max(0, work.partition.now - ANSWER_MS_MAX):015d}"
+    for row_id in work.ids(ASKED_AT, "")[:ASKED_AGAIN_MAX]:
+        if row_id > last:
+            break
+        row = work.get(ASKED_AT, "", row_id)
+        asked = None if row is None else work.get(ASKED, row.customer_id, row.request_id)
+        if row is None or asked is None:
+            continue
+        ledger = ledgers.open(row.customer_id)
+        drop_asked(work, ledger, row.request_id, asked)
+        nothing = GroupCreditAnswered(
+            event_id=row.request_id,
+            occurred_at=work.partition.now,
+            group_id="",
+            customer_id=row.customer_id,
+            order_id=asked.order_id,
+            request_id=row.request_id,
+            is_known=False,
+            waits=True,
+            currency="",
+        )
+        _go_on(work, ledgers, ledger, nothing, asked, handle)

@@ -1,8 +1,8 @@
 """Questions to a credit group (spec 5.2): what a check, a hold or a person's command has to know before it can go on.
 
 A check that needs its group leaves the order `pending`: it counts on its customer, and what comes for it meanwhile
-waits behind (`core/answers.py` goes on with all of it when the answer comes). The questions leave at the end of the step,
-after the customer's exposure (`core/membership.py`).
+waits behind (`core/answers.py` goes on with all of it when the answer comes). The questions leave at the end of the
+step, after the customer's exposure (`core/membership.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from credit_stream.core.events import GroupPurpose
 from credit_stream.core.kept import kept
 from credit_stream.core.membership import Question, next_number
 from credit_stream.core.outputs import HoldStatus
-from credit_stream.core.rows import ASKED, HOLDS, ORDERS, Asked, Hold, Order
+from credit_stream.core.rows import ASKED, ASKED_AT, HOLDS, ORDERS, Asked, AskedAt, Hold, Order
 from credit_stream.core.work import Work
 
 
@@ -47,8 +47,9 @@ def ask_of_check(
     question = _put_question(work, ledger, pending, found, purpose, work.partition.now)
     origin = kept(work.event, work.position) if again is None else again.origin
     forced_by, forced_reason = (None, None) if again is None else (again.forced_by, again.forced_reason)
-    asked = Asked(order.order_id, origin, question, facts.checkpoint, forced_by, forced_reason)
-    work.put(ASKED, ledger.customer_id, _request_of(pending), asked)
+    now = work.partition.now
+    asked = Asked(order.order_id, origin, question, now, facts.checkpoint, forced_by, forced_reason)
+    _write(work, ledger, _request_of(pending), asked)
     ledger.account.asking += 1
     return pending
 
@@ -67,8 +68,8 @@ def ask_and_begin_anew(
     included = 0 if counted_as is None else ledger.included_of(counted_as)
     question = signature(ledger, found, "look", included)
     _send(ledger, request_id, order.order_id, found, "look", included, work.partition.now, None)
-    asked = Asked(order.order_id, kept(work.event, work.position), question)
-    work.put(ASKED, ledger.customer_id, request_id, asked)
+    asked = Asked(order.order_id, kept(work.event, work.position), question, work.partition.now)
+    _write(work, ledger, request_id, asked)
 
 
 def ask_for_hold(work: Work, ledger: Ledger, hold: Hold, held: Order, found: Judgement) -> HoldStatus:
@@ -92,10 +93,27 @@ def give_up_asking(work: Work, ledger: Ledger, order: Order) -> Order:
     """The order has ended while it was pending: its answer will change nothing, and what it reserves is given back."""
     if order.asked is None or order.standing != "pending":
         return order
-    work.drop(ASKED, ledger.customer_id, order.asked)
+    asked = work.get(ASKED, ledger.customer_id, order.asked)
+    if asked is not None:
+        drop_asked(work, ledger, order.asked, asked)
     ledger.settled.append(order.asked)
     ledger.account.asking -= 1
     return changed(order, asked=None, standing="released")
+
+
+def _write(work: Work, ledger: Ledger, request_id: str, asked: Asked) -> None:
+    work.put(ASKED, ledger.customer_id, request_id, asked)
+    work.put(ASKED_AT, "", _asked_at(request_id, asked), AskedAt(ledger.customer_id, request_id))
+
+
+def drop_asked(work: Work, ledger: Ledger, request_id: str, asked: Asked) -> None:
+    """Nothing waits for the answer any more."""
+    work.drop(ASKED, ledger.customer_id, request_id)
+    work.drop(ASKED_AT, "", _asked_at(request_id, asked))
+
+
+def _asked_at(request_id: str, asked: Asked) -> str:
+    return f"{asked.since:015d}/{request_id}"
 
 
 def _new_request(ledger: Ledger) -> str:

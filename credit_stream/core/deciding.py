@@ -190,7 +190,7 @@ def _add_condition(rule: Rule, facts: Facts, seen: Seen, excuses: Excuses, *, at
 
 
 def _largest_percent(rules: list[Rule]) -> str | None:
-    return max((rule.percent for rule in rules), key=lambda text: Fraction(text), default=None)
+    return max((rule.percent for rule in rules), key=Fraction, default=None)
 
 
 def _released_below(exclusions: tuple[Looking, ...]) -> str | None:

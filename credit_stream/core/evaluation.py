@@ -31,11 +31,11 @@ def evaluate(work: Work, ledger: Ledger, order_ids: Container[str] | None = None
             looked_at += 1
             status = _evaluate_if_countable(work, ledger, hold)
             released += status == "released"
-        if is_chosen or ledger.group_id is not None:
-            if offers and status == "ready_to_release" and hold.entry.forced_reason is None:
-                open_minor = open_part_of(work, ledger, hold)
-                offered += open_minor
-                ledger.account.open_orders_minor += open_minor
+        counts = offers and (is_chosen or ledger.group_id is not None)
+        if counts and status == "ready_to_release" and hold.entry.forced_reason is None:
+            open_minor = open_part_of(work, ledger, hold)
+            offered += open_minor
+            ledger.account.open_orders_minor += open_minor
     ledger.account.open_orders_minor -= offered
     return looked_at, released
 

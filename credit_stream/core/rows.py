@@ -345,9 +345,17 @@ class Asked(Row, frozen=True, array_like=True, gc=False):
     order_id: str
     origin: KeptEvent
     question: bytes
+    since: Instant
     checkpoint: Checkpoint | None = None
     forced_by: str | None = None
     forced_reason: str | None = None
+
+
+class AskedAt(Row, frozen=True, array_like=True, gc=False):
+    """Whose request it is that is still unanswered."""
+
+    customer_id: str
+    request_id: str
 
 
 class Waiting(Row, frozen=True, array_like=True, gc=False):
@@ -481,6 +489,8 @@ COUNTERS = Table("counters", Counter)
 """("", name)"""
 ASKED = Table("asked", Asked)
 """(customer, request)"""
+ASKED_AT = Table("asked_at", AskedAt)
+"""("", INSTANT/request): the unanswered questions, those that wait longest first"""
 WAITING = Table("waiting", Waiting)
 """(customer, order)"""
 GROUPS = Table("groups", Group)
@@ -501,5 +511,5 @@ GROUP_AGENDA = Table("group_agenda", Mark)
 TABLES: tuple[Table[Struct], ...] = (
     PARTITION, SEEN, SEEN_DAYS, SEEN_ON, CUSTOMERS, ACCOUNTS, ORDERS, HOLDS, HOLDERS, INVOICES, PAYMENTS,
     CREDIT_NOTES, DUE_DAYS, AGENDA_DAYS, AGENDA, BEYOND_HORIZON, RATES, UNCOUNTED, WAITING_FOR_RATE, JOURNALS, COUNTERS,
-    ASKED, WAITING, GROUPS, POOLS, MEMBERS, RESERVATIONS, LINE, GROUP_AGENDA_DAYS, GROUP_AGENDA,
+    ASKED, ASKED_AT, WAITING, GROUPS, POOLS, MEMBERS, RESERVATIONS, LINE, GROUP_AGENDA_DAYS, GROUP_AGENDA,
 )  # fmt: skip

@@ -202,9 +202,10 @@ def _tick(view: View, event: events.ClockTicked, position: InputPosition) -> Ste
         return StepResult({}, [], None)
     ledgers, pools = Ledgers(work), Pools(work)
     advance(work, event.instant, ledgers, pools)
+    answers.ask_again(work, ledgers, partial(_handle_kept, pools))
     _finish(work, ledgers, pools)
     work.put(PARTITION, "", "", work.partition)
-    return StepResult(work.writes, work.publications, None)
+    return StepResult(work.writes, work.publications, None, work.late)
 
 
 def _note_position(work: Work) -> None:

@@ -1,6 +1,6 @@
 """Tasks that are apart: each with rows of its own, and what they send each other lies waiting until a test delivers it.
 
-`process` and the ledgers follow every input to its end, so there an answer is never late. Here it is when a test says so.
+`process` and the ledgers follow every input to its end, so there no answer is late. Here one is when a test says so.
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ class Apart:
         return 0 if record is None else record.exposure_minor
 
 
-def a_group(
-    limit: int = 1_000, members: Iterable[str] = ("A", "B", "C"), own: int = 0, **parameters: object
-) -> Apart:
+def a_group(limit: int = 1_000, members: Iterable[str] = ("A", "B", "C"), own: int = 0, **parameters: object) -> Apart:
     """A group G with members, all of them told of each other."""
     apart = Apart(parameters=parameters)
     apart.send(

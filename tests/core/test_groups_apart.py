@@ -1,4 +1,4 @@
-"""Credit groups whose tasks are apart (spec 5.2): answers that are late, repeated, or about what has ended meanwhile."""
+"""Credit groups whose tasks are apart (spec 5.2): answers that are late, repeated, or about what has ended."""
 
 from __future__ import annotations
 
@@ -350,4 +350,37 @@ def test_a_group_of_one_member_is_decided_as_any_other() -> None:
     apart.settle()
     assert apart.verdicts("O1") == ["released"] and apart.verdicts("O2") == ["on_hold"]
     assert {each.cause for each in apart.decisions} == {"group_answer"}
+    nothing_is_left(apart)
+
+
+def test_a_question_that_is_not_answered_is_asked_again_when_a_minute_has_ticked() -> None:
+    """Should the first answer come after all it is late, and what it reserved was given back."""
+    apart = a_group(1_000)
+    order(apart, "OA", "A", 900)
+    apart.tick("A", 59)
+    assert len(apart.waiting) == 1
+    apart.tick("A", 2)
+    requests = [event for event in apart.waiting if isinstance(event, e.GroupCreditRequested)]
+    assert len(requests) == 2 and requests[0].request_id != requests[1].request_id
+    apart.settle()
+    (decision,) = apart.decisions
+    assert decision.verdict == "released" and decision.input.event_id == "e5"
+    order(apart, "OB", "B", 101)
+    order(apart, "OC", "C", 100)
+    apart.settle()
+    assert apart.verdicts("OB") == ["on_hold"] and apart.verdicts("OC") == ["released"]
+    nothing_is_left(apart)
+
+
+def test_a_question_of_a_person_is_asked_again_too() -> None:
+    """A release waits for figures, not for consent."""
+    apart = a_group(1_000)
+    order(apart, "OA", "A", 1_100)
+    apart.settle()
+    apart.send(e.ReleaseOrder, order_id="OA", customer_id="A", actor="ana", release_reason="agreed")
+    apart.waiting.clear()
+    apart.tick("A", 61)
+    apart.settle()
+    assert apart.verdicts("OA") == ["on_hold", "released"]
+    assert apart.decisions[-1].over_limit_by_minor == 100 and apart.decisions[-1].actor == "ana"
     nothing_is_left(apart)
