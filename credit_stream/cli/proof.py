@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from credit_stream.cli.words import BUCKETS, holds
+from credit_stream.cli.words import BUCKETS, holds, lines_of_group
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.limits import base_of
@@ -24,7 +24,6 @@ NOT_JUDGED = frozenset({codes.NOT_CHECKED, codes.EXCLUDED, codes.WITHIN_GRACE, c
 """Releases for which no rule was looked at."""
 NOTES = (codes.CUSTOMER_UNKNOWN, codes.STALE_INPUTS)
 """What holds an order or, as the parameters say, is only noted in its release."""
-OF_THE_OWN_LIMIT = ("own", "unlimited")
 
 
 def contradictions(decision: CreditDecision) -> list[str]:
@@ -91,9 +90,14 @@ def _cancelling_faults(decision: CreditDecision) -> Iterator[str]:
             yield f"rule {rule.rule_id} is excused by {rule.cancelled_by}, which is about something else"
 
 
-def _left(decision: CreditDecision) -> list[RuleOutcome]:
-    """The blocking rules that hold the order when exclusions have had their say."""
-    return [rule for rule in decision.rules if rule.kind == "blocking" and rule.hit and rule.cancelled_by is None]
+def _left(decision: CreditDecision) -> list[tuple[RuleOutcome, bool]]:
+    """The blocking rules that hold the order when exclusions have had their say, and which are about its group."""
+    lines = zip(decision.rules, lines_of_group(decision), strict=True)
+    return [(rule, group) for rule, group in lines if _holds(rule)]
+
+
+def _holds(rule: RuleOutcome) -> bool:
+    return rule.kind == "blocking" and rule.hit and rule.cancelled_by is None
 
 
 # --- verdict and reasons ----------------------------------------------------------------------------------------
@@ -121,7 +125,7 @@ def _release_faults(decision: CreditDecision, against: list[str]) -> Iterator[st
     if against and reason not in NOTES:
         yield f"it is released though {against[0]} holds it"
     if reason is None or reason in NOTES:
-        for rule in _left(decision):
+        for rule, _ in _left(decision):
             yield f"it is released though rule {rule.rule_id} holds it, and nothing says why"
     if reason in NOT_JUDGED and decision.rules:
         yield f"it is released as {reason}, and rules were looked at all the same"
@@ -146,9 +150,9 @@ def _reason_faults(decision: CreditDecision) -> Iterator[str]:
                 yield f"rule {rule.rule_id} is about the limit, and nothing of the order counts"
     if decision.verdict != "on_hold":
         return
-    for rule in _left(decision):
+    for rule, group in _left(decision):
         may_be_waived = decision.supersedes is not None
-        if not may_be_waived and not _codes_of(rule, decision).intersection(decision.reasons):
+        if not may_be_waived and not _codes_of(rule, group).intersection(decision.reasons):
             yield f"rule {rule.rule_id} holds the order, and no reason of its type is listed"
     if decision.rules or decision.cause != "checkpoint":
         yield from _reasons_without_rule(decision, against)
@@ -156,18 +160,19 @@ def _reason_faults(decision: CreditDecision) -> Iterator[str]:
 
 def _reasons_without_rule(decision: CreditDecision, against: list[str]) -> Iterator[str]:
     """A reason of rules needs a rule that is left; an account status also holds by itself (spec 5.6)."""
-    given = {code for rule in _left(decision) for code in _codes_of(rule, decision)}
+    given = {code for rule, group in _left(decision) for code in _codes_of(rule, group)}
     of_rules = {code for row in RULE_OF_TYPE.values() for code in row.reasons}
     for code in against:
         if code in of_rules and code not in given and code != codes.ACCOUNT_STATUS:
             yield f"{code} is listed, and no rule of that kind holds the order"
 
 
-def _codes_of(rule: RuleOutcome, decision: CreditDecision) -> frozenset[str]:
-    """The reasons that a rule may give; that of a group's limit only where a group's limit was checked."""
+def _codes_of(rule: RuleOutcome, of_group: bool) -> frozenset[str]:
+    """The reasons that a rule may give, for the customer or for its credit group."""
     row = RULE_OF_TYPE.get(rule.type)
-    own = decision.limit.source in OF_THE_OWN_LIMIT
-    return frozenset() if row is None else frozenset(row.reasons[:1] if own else row.reasons)
+    if row is None:
+        return frozenset()
+    return frozenset(row.reasons[1:] if of_group else row.reasons[:1])
 
 
 # --- sums -------------------------------------------------------------------------------------------------------
@@ -198,17 +203,18 @@ def _total(buckets: ExposureBuckets) -> int:
 
 def _figure_faults(decision: CreditDecision) -> Iterator[str]:
     """What the rules observed in the credit currency is what the decision says of order, overdue and use."""
+    limit, used = decision.limit, decision.exposure_after.total_minor
+    pool = None if limit.group_exposure_minor is None else limit.group_exposure_minor + decision.order_open_amount_minor
+    share = pool if limit.source == "group" else used
     figures = {
         "order_amount": decision.order_amount_minor,
         "overdue_amount": decision.exposure_before.overdue_invoices_minor,
-        "credit_limit_used": decision.exposure_after.total_minor,
+        "credit_limit_used": used,
     }
-    if decision.limit.source not in OF_THE_OWN_LIMIT:
-        del figures["credit_limit_used"]
     seen: set[str] = set()
-    for rule in decision.rules:
+    for rule, of_group in zip(decision.rules, lines_of_group(decision), strict=True):
         is_second, seen = rule.rule_id in seen and rule.type == "overdue_amount", seen | {rule.rule_id}
-        figure = figures.get("credit_limit_used" if is_second else rule.type)
+        figure = share if is_second else pool if of_group else figures.get(rule.type)
         if figure is None or rule.unit != decision.currency or not money.is_decimal(rule.observed):
             continue
         if rule.observed != money.text(figure, CURRENCIES[rule.unit]):
@@ -217,19 +223,35 @@ def _figure_faults(decision: CreditDecision) -> Iterator[str]:
 
 def _limit_faults(decision: CreditDecision) -> Iterator[str]:
     """Spec 4.2, 4.3: the total from its parts, and by how much it is passed."""
-    limit, used = decision.limit, decision.exposure_after.total_minor
-    if limit.source == "own" and limit.total_minor != max(0, base_of(limit) + limit.policies_minor):
+    limit = decision.limit
+    has_own = limit.source in ("own", "group", "group_and_own")
+    if has_own and limit.total_minor != max(0, base_of(limit) + limit.policies_minor):
         yield "the parts of the limit do not add up to its total (spec 4.2)"
     if limit.source in ("unlimited", "none") and limit.total_minor is not None:
         yield "no limit is checked, and yet there is a total"
-    if limit.source in ("own", "unlimited", "none"):
-        over = 0 if limit.total_minor is None else max(0, used - limit.total_minor)
-        if decision.over_limit_by_minor != over:
-            yield "the amount over the limit is not the exposure after less the limit"
+    if limit.source == "group" and base_of(limit) != 0:
+        yield "the group's limit alone was checked, and the customer has one of its own (spec 4.3)"
+    over = _over_limit_by(decision)
+    if over is not None and decision.over_limit_by_minor != over:
+        yield "the amount over the limit is not the exposure after less the limit"
     for rule in decision.rules:
         is_unlimited = rule.threshold == "unlimited"
         if rule.type == "credit_limit_used" and is_unlimited and limit.total_minor is not None:
             yield f"rule {rule.rule_id} saw no limit, and there is one"
+
+
+def _over_limit_by(decision: CreditDecision) -> int | None:
+    """The more of what the customer's own limit and its group's are passed by; None for a group in another currency."""
+    limit = decision.limit
+    own = None if limit.source == "group" else limit.total_minor
+    over = 0 if own is None else max(0, decision.exposure_after.total_minor - own)
+    if limit.group_total_minor is None or limit.group_exposure_minor is None:
+        return over
+    lines = zip(decision.rules, lines_of_group(decision), strict=True)
+    if not all(rule.unit == decision.currency for rule, of_group in lines if of_group):
+        return None
+    pool = limit.group_exposure_minor + decision.order_open_amount_minor
+    return max(over, pool - limit.group_total_minor)
 
 
 def _origin_faults(decision: CreditDecision) -> Iterator[str]:

@@ -78,6 +78,7 @@ SUBJECTS: Mapping[str, str] = {
     "risk_group": "the customer's risk group is {observed}",
     "credit_limit_used": "used with this order: {observed}",
 }
+GROUP_SUBJECT = "used by the credit group with this order: {observed}"
 """What a rule of a type looks at, with its figure."""
 
 
@@ -132,7 +133,8 @@ def _why(decision: CreditDecision) -> list[str]:
 def _rules(decision: CreditDecision) -> list[str]:
     if not decision.rules:
         return ["No rule was looked at."]
-    return [f"{_mark(rule)} {rule.rule_id}: {rule_sentence(rule, decision)}" for rule in decision.rules]
+    lines = zip(decision.rules, lines_of_group(decision), strict=True)
+    return [f"{_mark(rule)} {rule.rule_id}: {rule_sentence(rule, decision, group)}" for rule, group in lines]
 
 
 def _mark(rule: RuleOutcome) -> str:
@@ -143,10 +145,26 @@ def _mark(rule: RuleOutcome) -> str:
     return "[   ok  ]"
 
 
-def rule_sentence(rule: RuleOutcome, decision: CreditDecision) -> str:
+def lines_of_group(decision: CreditDecision) -> list[bool]:
+    """Of what each rule saw, whether it is about the limit of the credit group (spec 4.3).
+
+    Of a member without a limit of its own every line about the use of the limit is; of another the second of a rule.
+    """
+    seen: set[str] = set()
+    found = []
+    for rule in decision.rules:
+        is_second, seen = rule.rule_id in seen, seen | {rule.rule_id}
+        alone = decision.limit.source == "group"
+        found.append(rule.type == "credit_limit_used" and (alone or is_second))
+    return found
+
+
+def rule_sentence(rule: RuleOutcome, decision: CreditDecision, of_group: bool = False) -> str:
     """What one rule saw, with its figures: "used with this order: 1,200.00 USD; ... 120 % is above 100 %"."""
-    subject = SUBJECTS.get(rule.type, "{observed}").format(observed=_figure(rule.observed, rule.unit))
-    sentence = f"{subject}, {_comparison(rule)}{_share_of_limit(rule, decision)}"
+    subject = GROUP_SUBJECT if of_group else SUBJECTS.get(rule.type, "{observed}")
+    total = decision.limit.group_total_minor if of_group else decision.limit.total_minor
+    seen = subject.format(observed=_figure(rule.observed, rule.unit))
+    sentence = f"{seen}, {_comparison(rule)}{_share_of_limit(rule, decision, total)}"
     if rule.cancelled_by:
         sentence += f"; excused by the exclusion {rule.cancelled_by}"
     return sentence
@@ -172,9 +190,8 @@ def _figure(text: str, unit: str) -> str:
     return f"{grouped(text)} {unit}" if unit in CURRENCIES else text
 
 
-def _share_of_limit(rule: RuleOutcome, decision: CreditDecision) -> str:
+def _share_of_limit(rule: RuleOutcome, decision: CreditDecision, total: int | None) -> str:
     """The comparison once more as shares of the limit, where it was made with the limit."""
-    total = decision.limit.total_minor
     if rule.type != "credit_limit_used" or rule.unit != decision.currency or not total:
         return ""
     if not (money.is_decimal(rule.observed) and money.is_decimal(rule.threshold)):

@@ -337,7 +337,10 @@ def decision_of(
 
 
 def _limit_of(facts: Facts) -> LimitParts:
-    """The limit that was checked (spec 4.3). `group_exposure` is the pool without the order."""
+    """The limit that was checked (spec 4.3). `group_exposure` is the pool without what counts of the order.
+
+    Part of the order may have been invoiced while the group was asked, and is one of the others' commitments now.
+    """
     if facts.work.parameters.exposure_scope == "none":
         return NO_LIMIT
     group = facts.group
@@ -349,9 +352,8 @@ def _limit_of(facts: Facts) -> LimitParts:
         return facts.limit
     if group is None or group.rate_missing:
         return changed(facts.limit, source=source)
-    return changed(
-        facts.limit, source=source, group_total_minor=group.limit_minor, group_exposure_minor=group.before_minor
-    )
+    without = group.before_minor if group.currency != facts.currency else group.after_minor - facts.counted_minor
+    return changed(facts.limit, source=source, group_total_minor=group.limit_minor, group_exposure_minor=without)
 
 
 def _over_limit_by(facts: Facts, used_minor: int) -> int:
