@@ -1,4 +1,7 @@
-"""What holds for every history: random ones, found and made small by Hypothesis, which prints how to repeat them."""
+"""What holds for every history: random ones, found and made small by Hypothesis, which prints how to repeat them.
+
+That decisions are monotone is in `test_monotone.py`.
+"""
 
 from __future__ import annotations
 
@@ -411,78 +414,3 @@ def bytes_of(events: Iterable[e.Event]) -> list[tuple[str, str, bytes | None]]:
     host = MemoryHost()
     produced = [each for event in events for each in host.process_event(event)]
     return [(topic, key, None if record is None else encode_output(record)) for topic, key, record in produced]
-
-
-# --- more is not less -------------------------------------------------------------------------------------------
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """A customer before one order."""
-
-    limit: int
-    invoices: tuple[tuple[int, int], ...]
-    paid: int
-    expires_in: int | None
-    order: int
-    secured: int
-
-
-RULES: tuple[dict[str, Any], ...] = (
-    {"type": "credit_limit_used"},
-    {"type": "credit_limit_used", "percent": "80"},
-    {"type": "days_overdue", "days": 3},
-    {"type": "days_overdue", "value_type": "amount", "amount": "5"},
-    {"type": "overdue_amount", "amount": "5", "percent": "50"},
-    {"type": "order_amount", "amount": "7"},
-    {"type": "credit_limit_expired"},
-)
-rule_sets = st.lists(st.sampled_from(RULES), max_size=4).map(
-    lambda rules: msgspec.json.encode({"rules": [{"id": str(n), **rule} for n, rule in enumerate(rules)]}).decode()
-)
-amounts = st.integers(0, 2000)
-standings = st.builds(
-    Standing,
-    limit=amounts,
-    invoices=st.lists(st.tuples(amounts.map(lambda minor: minor + 1), st.integers(-6, 6)), max_size=4).map(tuple),
-    paid=amounts,
-    expires_in=st.none() | st.integers(-2, 2),
-    order=st.integers(-500, 2000),
-    secured=st.integers(0, 300),
-)
-
-
-def released(document: str, standing: Standing) -> bool:
-    """Whether this customer's order is released."""
-    host = MemoryHost(settings_document=document)
-    expires = None if standing.expires_in is None else FIRST_DAY + standing.expires_in
-    limit = {"credit_limit_minor": standing.limit, "credit_limit_expires_on": expires}
-    send(host, e.CustomerUpdated, customer_id=CUSTOMER, credit_currency="USD", **limit)
-    for number, (amount, due_in) in enumerate(standing.invoices):
-        dates = {"invoice_date": FIRST_DAY - 10, "due_date": FIRST_DAY + due_in}
-        fields = {"invoice_id": f"I{number}", "amount_minor": amount, "currency": "USD", **dates}
-        send(host, e.InvoicePosted, customer_id=CUSTOMER, **fields)
-    if standing.paid:
-        payment = {"payment_id": "P", "amount_minor": standing.paid, "currency": "USD", "received_on": FIRST_DAY}
-        send(host, e.PaymentReceived, customer_id=CUSTOMER, **payment)
-    order = {"amount_minor": standing.order, "secured_amount_minor": max(0, min(standing.order, standing.secured))}
-    produced = send(host, e.OrderPlaced, order_id="O", customer_id=CUSTOMER, currency="USD", **order)
-    (decision,) = [record for _, _, record in produced if isinstance(record, CreditDecision)]
-    return decision.verdict == "released"
-
-
-@CHECKS
-@given(document=rule_sets, standing=standings, more=st.integers(1, 3000))
-def test_a_higher_limit_never_turns_a_release_into_a_hold(document: str, standing: Standing, more: int) -> None:
-    """Spec 4.4: credit given is not credit taken."""
-    if released(document, standing):
-        assert released(document, replace(standing, limit=standing.limit + more))
-
-
-@CHECKS
-@given(document=rule_sets, standing=standings, amount=st.integers(1, 3000), due_in=st.integers(-6, 6))
-def test_one_more_open_invoice_never_turns_a_hold_into_a_release(
-    document: str, standing: Standing, amount: int, due_in: int
-) -> None:
-    """Spec 5.3: who owes more is not trusted more."""
-    if not released(document, standing):
-        assert not released(document, replace(standing, invoices=(*standing.invoices, (amount, due_in))))
