@@ -19,6 +19,7 @@ from credit_stream.core import events as e
 from credit_stream.core.outputs import CreditDecision, DeadLetter, Exposure, ExposureBuckets
 from credit_stream.hosts.memory import MemoryHost, Produced
 from credit_stream.wire.avro import encode_output
+from credit_stream.wire.keys import partition_of
 from tests.core.histories import CUSTOMER, DAY_MS, FIRST_DAY, History, Variant, variants
 from tests.core.made_events import any_events
 from tests.core.moves import Move, moves, play
@@ -27,7 +28,7 @@ HISTORIES = settings(max_examples=150)
 PAIRS = settings(max_examples=60)
 CHECKS = settings(max_examples=200)
 
-POSITIONS = ("input", "as_of", "dead_letter_id", "offset", "payload")
+POSITIONS = ("input", "as_of", "dead_letter_id", "partition", "offset", "payload")
 """Where an input lies in the log, and so what other inputs move."""
 
 
@@ -135,6 +136,28 @@ def test_other_customers_change_nothing(
         assert mine == [each for each in outputs_of(variant, alone) if each[1].endswith(name)]
 
 
+@PAIRS
+@given(variant=variants, first=moves, second=moves, order=st.lists(st.booleans(), max_size=120))
+def test_the_number_of_partitions_changes_nothing(
+    variant: Variant, first: list[Move], second: list[Move], order: list[bool]
+) -> None:
+    """Design 1: each customer gets from a partition of its own what it gets from one that it shares."""
+    one = [of_customer(event, "A") for event in played(variant, first).sent]
+    other = [of_customer(event, "B") for event in played(variant, second).sent if not isinstance(event, e.ClockTicked)]
+    merged = stamped(interleaved(one, other, order))
+    shared, apart = outputs_of(variant, merged), outputs_of(variant, merged, PARTITIONS)
+    for name in ("A", "B"):
+        assert [each for each in shared if each[1].endswith(name)] == [each for each in apart if each[1].endswith(name)]
+
+
+PARTITIONS = 5
+
+
+def test_the_two_customers_lie_in_different_partitions() -> None:
+    """Or the test before would say nothing."""
+    assert partition_of(f"{CUSTOMER}-A", PARTITIONS) != partition_of(f"{CUSTOMER}-B", PARTITIONS)
+
+
 ID_NAMES = ("event_id", "customer_id", "order_id", "invoice_id", "payment_id", "credit_note_id")
 
 
@@ -172,9 +195,9 @@ def stamped(events: Iterable[e.Event]) -> list[e.Event]:
     return found
 
 
-def outputs_of(variant: Variant, events: Iterable[e.Event]) -> list[tuple[str, str, Any]]:
+def outputs_of(variant: Variant, events: Iterable[e.Event], partitions: int = 1) -> list[tuple[str, str, Any]]:
     """What these events lead to, without positions."""
-    host = MemoryHost(settings_document=variant.document())
+    host = MemoryHost(partitions, settings_document=variant.document())
     return without_positions([each for event in events for each in host.process_event(event)])
 
 
