@@ -68,6 +68,8 @@ LIMIT_SOURCES: Mapping[str, str] = {
     "none": "no limit is checked",
 }
 
+GROUP_LIMIT_USED = "group_limit_used"
+"""Not a type of rule: what `credit_limit_used` sees of the credit group."""
 SUBJECTS: Mapping[str, str] = {
     "days_overdue": "the oldest open invoice is {observed} overdue",
     "account_status": "the account status is {observed}",
@@ -77,9 +79,11 @@ SUBJECTS: Mapping[str, str] = {
     "order_amount": "the order is {observed}",
     "risk_group": "the customer's risk group is {observed}",
     "credit_limit_used": "used with this order: {observed}",
+    GROUP_LIMIT_USED: "used by the credit group with this order: {observed}",
 }
-GROUP_SUBJECT = "used by the credit group with this order: {observed}"
 """What a rule of a type looks at, with its figure."""
+TEXT_TYPES = frozenset({"account_status", "payment_terms", "risk_group"})
+"""Types that compare two texts. Where others show a text, there was no figure to compare: "nothing overdue"."""
 
 
 def explained(decision: CreditDecision) -> list[str]:
@@ -133,8 +137,8 @@ def _why(decision: CreditDecision) -> list[str]:
 def _rules(decision: CreditDecision) -> list[str]:
     if not decision.rules:
         return ["No rule was looked at."]
-    lines = zip(decision.rules, lines_of_group(decision), strict=True)
-    return [f"{_mark(rule)} {rule.rule_id}: {rule_sentence(rule, decision, group)}" for rule, group in lines]
+    lines = zip(decision.rules, _subjects(decision), strict=True)
+    return [f"{_mark(rule)} {rule.rule_id}: {_rule_sentence(rule, sees, decision)}" for rule, sees in lines]
 
 
 def _mark(rule: RuleOutcome) -> str:
@@ -145,29 +149,49 @@ def _mark(rule: RuleOutcome) -> str:
     return "[   ok  ]"
 
 
-def lines_of_group(decision: CreditDecision) -> list[bool]:
-    """Of what each rule saw, whether it is about the limit of the credit group (spec 4.3).
+def _subjects(decision: CreditDecision) -> list[str]:
+    """What each line of a rule is about, as `SUBJECTS` names it.
 
-    Of a member without a limit of its own every line about the use of the limit is; of another the second of a rule.
+    The second line of `overdue_amount` is about what is used of the limit (spec 5.3), which of a member without one of
+    its own is the credit group's.
+    """
+    seen: set[str] = set()
+    found = []
+    for rule, of_group in zip(decision.rules, lines_of_group(decision), strict=True):
+        is_share, seen = rule.type == "overdue_amount" and rule.rule_id in seen, seen | {rule.rule_id}
+        if of_group or (is_share and decision.limit.source == "group"):
+            found.append(GROUP_LIMIT_USED)
+        else:
+            found.append("credit_limit_used" if is_share else rule.type)
+    return found
+
+
+def lines_of_group(decision: CreditDecision) -> list[bool]:
+    """Of what each rule saw of the use of a limit, whether that is about the limit of the credit group (spec 4.3).
+
+    Of a member without a limit of its own every such line is; of another the second one of a rule.
     """
     seen: set[str] = set()
     found = []
     for rule in decision.rules:
         is_second, seen = rule.rule_id in seen, seen | {rule.rule_id}
-        alone = decision.limit.source == "group"
-        found.append(rule.type == "credit_limit_used" and (alone or is_second))
+        found.append(rule.type == "credit_limit_used" and (is_second or decision.limit.source == "group"))
     return found
 
 
-def rule_sentence(rule: RuleOutcome, decision: CreditDecision, of_group: bool = False) -> str:
+def _rule_sentence(rule: RuleOutcome, sees: str, decision: CreditDecision) -> str:
     """What one rule saw, with its figures: "used with this order: 1,200.00 USD; ... 120 % is above 100 %"."""
-    subject = GROUP_SUBJECT if of_group else SUBJECTS.get(rule.type, "{observed}")
-    total = decision.limit.group_total_minor if of_group else decision.limit.total_minor
-    seen = subject.format(observed=_figure(rule.observed, rule.unit))
-    sentence = f"{seen}, {_comparison(rule)}{_share_of_limit(rule, decision, total)}"
-    if rule.cancelled_by:
-        sentence += f"; excused by the exclusion {rule.cancelled_by}"
-    return sentence
+    if rule.unit == "text" and sees not in TEXT_TYPES:
+        sentence = rule.observed
+    else:
+        by_amount = sees == "days_overdue" and rule.unit in CURRENCIES
+        subject = SUBJECTS.get("overdue_amount" if by_amount else sees, "{observed}")
+        sentence = f"{subject.format(observed=_figure(rule.observed, rule.unit))}, {_comparison(rule)}"
+        if sees == "credit_limit_used":
+            sentence += _share_of_limit(rule, decision, decision.limit.total_minor)
+        elif sees == GROUP_LIMIT_USED:
+            sentence += _share_of_limit(rule, decision, decision.limit.group_total_minor)
+    return f"{sentence}; excused by the exclusion {rule.cancelled_by}" if rule.cancelled_by else sentence
 
 
 def _comparison(rule: RuleOutcome) -> str:
@@ -192,7 +216,7 @@ def _figure(text: str, unit: str) -> str:
 
 def _share_of_limit(rule: RuleOutcome, decision: CreditDecision, total: int | None) -> str:
     """The comparison once more as shares of the limit, where it was made with the limit."""
-    if rule.type != "credit_limit_used" or rule.unit != decision.currency or not total:
+    if rule.unit != decision.currency or not total:
         return ""
     if not (money.is_decimal(rule.observed) and money.is_decimal(rule.threshold)):
         return ""

@@ -36,7 +36,8 @@ BEHIND_A_CHECK = frozenset(
         events.ForceHold,
     }
 )
-"""What waits while its order does. Deliveries and invoices are facts and count at once."""
+"""What waits while its order does, trial runs too: there is no standing to answer yet. Deliveries and invoices are
+facts and count at once."""
 ENDS = frozenset({events.OrderCancelled, events.OrderClosed})
 """These wait only behind others that wait: an order that has ended needs no answer."""
 
@@ -55,8 +56,6 @@ def waits_behind(work: Work, ledger: Ledger, event: Event) -> bool:
     """Whether the event has to wait until its order's credit group has answered; then it is put in line."""
     kind, order_id = type(event), getattr(event, "order_id", None)
     if order_id is None or (kind not in BEHIND_A_CHECK and kind not in ENDS):
-        return False
-    if isinstance(event, events.OrderCheckpointReached) and event.pro_forma:
         return False
     order = work.get(ORDERS, ledger.customer_id, order_id)
     waiting = work.get(WAITING, ledger.customer_id, order_id)

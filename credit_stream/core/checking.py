@@ -188,8 +188,9 @@ def _release_after(
 
 
 def verdict_of(order: Order) -> Verdict:
-    """What the standing of an order says. One that is pending was not released yet (spec 5.2)."""
-    return "on_hold" if order.standing == "pending" else order.standing
+    """What the standing of an order says. A pending one says nothing yet, and what comes for it waits (spec 5.2)."""
+    assert order.standing != "pending", f"order {order.order_id} was to be answered while it waited for its group"
+    return order.standing
 
 
 def answer(
