@@ -79,9 +79,9 @@ SUBJECTS: Mapping[str, str] = {
     "order_amount": "the order is {observed}",
     "risk_group": "the customer's risk group is {observed}",
     "credit_limit_used": "used with this order: {observed}",
-    GROUP_LIMIT_USED: "used by the credit group with this order: {observed}",
 }
 """What a rule of a type looks at, with its figure."""
+GROUP_SUBJECT = "used by the credit group with this order: {observed}"
 TEXT_TYPES = frozenset({"account_status", "payment_terms", "risk_group"})
 """Types that compare two texts. Where others show a text, there was no figure to compare: "nothing overdue"."""
 
@@ -185,7 +185,8 @@ def _rule_sentence(rule: RuleOutcome, sees: str, decision: CreditDecision) -> st
         sentence = rule.observed
     else:
         by_amount = sees == "days_overdue" and rule.unit in CURRENCIES
-        subject = SUBJECTS.get("overdue_amount" if by_amount else sees, "{observed}")
+        known = {**SUBJECTS, GROUP_LIMIT_USED: GROUP_SUBJECT}
+        subject = known.get("overdue_amount" if by_amount else sees, "{observed}")
         sentence = f"{subject.format(observed=_figure(rule.observed, rule.unit))}, {_comparison(rule)}"
         if sees == "credit_limit_used":
             sentence += _share_of_limit(rule, decision, decision.limit.total_minor)

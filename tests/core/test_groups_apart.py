@@ -384,3 +384,14 @@ def test_a_question_of_a_person_is_asked_again_too() -> None:
     assert apart.verdicts("OA") == ["on_hold", "released"]
     assert apart.decisions[-1].over_limit_by_minor == 100 and apart.decisions[-1].actor == "ana"
     nothing_is_left(apart)
+
+
+def test_a_trial_run_of_a_pending_order_waits_for_its_answer_too() -> None:
+    """Before it there is no standing that could be answered."""
+    apart = a_group(1_000)
+    order(apart, "OA", "A", 900)
+    apart.send(e.OrderCheckpointReached, order_id="OA", customer_id="A", checkpoint="confirmation", pro_forma=True)
+    assert apart.decisions == []
+    apart.settle()
+    assert [(each.verdict, each.pro_forma) for each in apart.decisions] == [("released", False), ("released", True)]
+    nothing_is_left(apart)
