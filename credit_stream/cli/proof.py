@@ -146,7 +146,7 @@ def _reason_faults(decision: CreditDecision) -> Iterator[str]:
         yield "its reasons do not stand in their order, each once"
     if decision.order_open_amount_minor == 0:
         for rule in decision.rules:
-            if rule.type in RULE_OF_TYPE and RULE_OF_TYPE[rule.type].limit:
+            if rule.kind == "blocking" and rule.type in RULE_OF_TYPE and RULE_OF_TYPE[rule.type].limit:
                 yield f"rule {rule.rule_id} is about the limit, and nothing of the order counts"
     if decision.verdict != "on_hold":
         return
