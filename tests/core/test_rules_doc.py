@@ -141,6 +141,11 @@ def test_every_choice_is_named(word: str) -> None:
     assert f"`{word}`" in text() or re.search(rf"\beffect {word}\b", text())
 
 
+def test_a_section_about_what_is_to_come_says_so_and_no_other_does() -> None:
+    """A clerk must not count on what is not there, nor miss what is."""
+    assert {heading for heading, section in sections().items() if "*Not in force yet" in section} == LATER_SECTIONS
+
+
 def test_order_entry_alone_checks_by_default() -> None:
     """As the page says."""
     assert OrderEntrySettings().posting and not CheckpointSettings().posting
