@@ -36,22 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fails a test that made a decision which does not follow from its own figures (spec 11)."""
-    try:
-        result = yield
-    finally:
-        faults = EXPLAINER.take_faults()
-    if faults:
-        pytest.fail("a decision contradicts itself:\n" + "\n\n".join(faults), pytrace=False)
-    return result
-
-
-@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Counts a skipped test, or fails it where everything is required."""
+    """Counts a skipped test, or fails it where everything is required; fails one whose decisions are not proven."""
     report = yield
     note_left_out(item.config, report)
+    note_contradictions(report)
     return report
 
 
@@ -76,6 +65,15 @@ def note_left_out(config: pytest.Config, report: pytest.TestReport | pytest.Coll
         report.longrepr = f"left out though {REQUIRE_ALL}=1 requires everything: {reason}"
         return
     config.stash[left_out][reason] += 1
+
+
+def note_contradictions(report: pytest.TestReport) -> None:
+    """A decision that does not follow from its own figures fails a test that is expected to fail, too (spec 11)."""
+    faults = EXPLAINER.take_faults()
+    if faults and report.outcome != "failed":
+        report.outcome = "failed"
+        report.longrepr = "a decision contradicts itself:\n\n" + "\n\n".join(faults)
+        vars(report).pop("wasxfail", None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -22,6 +22,7 @@ from credit_stream.wire.currencies import CURRENCIES
 PLACE_OF_REASON = {code: place for place, code in enumerate(codes.HOLDING)}
 NOT_JUDGED = frozenset({codes.NOT_CHECKED, codes.EXCLUDED, codes.WITHIN_GRACE, codes.WITHIN_TOLERANCE})
 """Releases for which no rule was looked at."""
+OF_THE_OWN_LIMIT = ("own", "unlimited")
 NOTES = (codes.CUSTOMER_UNKNOWN, codes.STALE_INPUTS)
 """What holds an order or, as the parameters say, is only noted in its release."""
 
@@ -234,10 +235,10 @@ def _limit_faults(decision: CreditDecision) -> Iterator[str]:
     over = _over_limit_by(decision)
     if over is not None and decision.over_limit_by_minor != over:
         yield "the amount over the limit is not the exposure after less the limit"
-    for rule in decision.rules:
-        is_unlimited = rule.threshold == "unlimited"
-        if rule.type == "credit_limit_used" and is_unlimited and limit.total_minor is not None:
-            yield f"rule {rule.rule_id} saw no limit, and there is one"
+    for rule in decision.rules if limit.source in OF_THE_OWN_LIMIT else ():
+        is_compared = rule.type == "credit_limit_used" and rule.unit != "text"
+        if is_compared and (rule.threshold == "unlimited") != (limit.total_minor is None):
+            yield f"rule {rule.rule_id} saw another limit than the decision has"
 
 
 def _over_limit_by(decision: CreditDecision) -> int | None:

@@ -16,7 +16,9 @@ from credit_stream.core.checking import (
     is_forced,
     is_within,
     judge_in_place,
+    less,
     verdict_of,
+    waived_by_person,
     with_todays_rate,
 )
 from credit_stream.core.deciding import Judgement, decision_of
@@ -209,7 +211,9 @@ def _try_out(work: Work, ledger: Ledger, order: Order, event: OrderCheckpointRea
     """A pro-forma check reserves nothing and puts nothing on the hold list (spec 6.5)."""
     checkpoint = event.checkpoint
     grace = order.pro_forma_grace_through
-    if not checks_at(work, checkpoint, pro_forma=True):
+    if order.standing == "rejected":
+        _publish_trial(work, ledger, order, checkpoint, order.last_reasons)
+    elif not checks_at(work, checkpoint, pro_forma=True):
         held = order.standing != "released"
         _publish_trial(work, ledger, order, checkpoint, _held_for(work, order) if held else (codes.NOT_CHECKED,))
     elif grace is not None and work.today <= grace and order.standing == "released":
@@ -221,9 +225,9 @@ def _try_out(work: Work, ledger: Ledger, order: Order, event: OrderCheckpointRea
         if found.needs_group:
             ask_and_begin_anew(work, ledger, rated, order, found, others_wait=False)
             return
-        publish_trial_of(work, found, "checkpoint")
+        publish_trial_of(work, found, "checkpoint", waived_by_person(work, ledger, rated))
         days = work.settings.checkpoints[checkpoint].pro_forma_grace_days
-        if days and not found.holding:
+        if days and work.decisions[-1].verdict == "released":
             through = changed(order, pro_forma_grace_through=work.today + days)
             work.put(ORDERS, order.customer_id, order.order_id, through)
 
@@ -233,8 +237,12 @@ def _publish_trial(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpo
     work.decide(decision_of(work, found, verdict_of(order), reasons, "checkpoint", pro_forma=True))
 
 
-def publish_trial_of(work: Work, found: Judgement, cause: Cause) -> None:
-    """What a judgement would have decided, as a pro-forma decision."""
+def publish_trial_of(work: Work, found: Judgement, cause: Cause, waived: frozenset[str]) -> None:
+    """What a judgement would have decided, as a pro-forma decision. `waived` is what a person's release waives."""
+    if found.holding and waived.issuperset(found.holding):
+        work.decide(decision_of(work, found, "released", (codes.RELEASE_HONORED,), cause, pro_forma=True))
+        return
+    found = less(found, waived)
     verdict: Verdict = "on_hold" if found.holding else "released"
     reasons = found.holding or (found.noted if found.releasing is None else (found.releasing,))
     work.decide(decision_of(work, found, verdict, reasons, cause, pro_forma=True))
@@ -255,7 +263,7 @@ def check_order(work: Work, ledger: Ledger, event: CheckOrder) -> Refusal | None
     if found.needs_group:
         ask_and_begin_anew(work, ledger, order, counted_as, found, others_wait=False)
     else:
-        publish_trial_of(work, found, "command")
+        publish_trial_of(work, found, "command", waived_by_person(work, ledger, order))
     return None
 
 

@@ -131,6 +131,16 @@ def another_limit(decision: CreditDecision) -> Iterator[CreditDecision]:
                 yield replace(decision, limit=replace(decision.limit, **{field: value + 1}))
 
 
+def no_limit_where_there_is_one(decision: CreditDecision) -> Iterator[CreditDecision]:
+    """A limit becomes unlimited credit for the rule that compares with it, or in the decision."""
+    for index, rule in enumerate(decision.rules):
+        has_limit = decision.limit.source == "own" and rule.unit == decision.currency
+        if rule.type == "credit_limit_used" and has_limit:
+            yield with_rule(decision, index, replace(rule, threshold="unlimited"))
+            unlimited = replace(decision.limit, source="unlimited", total_minor=None)
+            yield replace(decision, limit=unlimited, over_limit_by_minor=0)
+
+
 def an_order_of_more_than_it_is(decision: CreditDecision) -> Iterator[CreditDecision]:
     """More counts of the order than its amount, all sums made to fit."""
     more = max(0, decision.order_amount_minor) + 1
@@ -177,6 +187,7 @@ OFTEN: tuple[Change, ...] = (
     a_cent_in_a_bucket,
     an_invoice_that_the_order_made,
     another_limit,
+    no_limit_where_there_is_one,
     an_order_of_more_than_it_is,
     another_figure_observed,
     an_id_of_something_else,
