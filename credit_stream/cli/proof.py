@@ -136,7 +136,8 @@ def _release_faults(decision: CreditDecision, against: list[str]) -> Iterator[st
         yield "it is released by a person, and does not say by whom and for which reason"
     if reason == codes.AUTOMATIC_RELEASE and None in (decision.posting, decision.release_reason):
         yield "it is released by itself, and does not say how and for which reason"
-    if reason in (codes.RELEASE_HONORED, codes.AUTOMATIC_RELEASE) and decision.supersedes is None:
+    before = decision.supersedes is not None or decision.pro_forma
+    if reason in (codes.RELEASE_HONORED, codes.AUTOMATIC_RELEASE) and not before:
         yield f"it is released as {reason}, and no decision went before it"
 
 
