@@ -178,6 +178,8 @@ class Ledger(Struct, eq=False, gc=False):
             order = changed(order, reported_open_minor=open_minor)
         if counted_as is not None:
             self._add(counted_as, -1)
+            if order.standing == "on_hold" and self.group_id is not None and order is not counted_as:
+                self.work.free(self.customer_id)  # What it waits for in its group's line may be something else now.
         self._add(order, 1)
         if self.work.parameters.credit_horizon_days >= 0:
             self._watch_horizon(order)

@@ -160,6 +160,9 @@ def _go_on_with_check(work: Work, ledger: Ledger, event: GroupCreditAnswered, as
     hold = work.get(HOLDS, event.customer_id, asked.order_id)
     after = work.get(ORDERS, event.customer_id, asked.order_id)
     stays = hold is not None and after is not None and after.standing == "on_hold"
+    if stays and after is not None and ledger.included_of(after) != asked.included_minor:
+        stays = False  # Held it is no longer in the exposure with what it had; it has to wait with what it has now.
+        work.free(event.customer_id)
     if event.waits and stays and hold is not None and not hold.entry.forced_reason:
         waiting = changed(hold, request=event.request_id, question=asked.question)
         work.put(HOLDS, event.customer_id, asked.order_id, waiting)

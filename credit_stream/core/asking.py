@@ -48,7 +48,8 @@ def ask_of_check(
     origin = kept(work.event, work.position) if again is None else again.origin
     forced_by, forced_reason = (None, None) if again is None else (again.forced_by, again.forced_reason)
     now = work.partition.now
-    asked = Asked(order.order_id, origin, question, now, facts.checkpoint, forced_by, forced_reason)
+    included = ledger.included_of(pending)
+    asked = Asked(order.order_id, origin, question, included, now, facts.checkpoint, forced_by, forced_reason)
     _write(work, ledger, _request_of(pending), asked)
     ledger.account.asking += 1
     return pending
@@ -67,8 +68,8 @@ def ask_and_begin_anew(
         ledger.account.asking += 1
     included = 0 if counted_as is None else ledger.included_of(counted_as)
     question = signature(ledger, found, "look", included)
-    _send(ledger, request_id, order.order_id, found, "look", included, work.partition.now, None)
-    asked = Asked(order.order_id, kept(work.event, work.position), question, work.partition.now)
+    _send(ledger, request_id, order.order_id, found, "look", included, work.partition.now, 0)
+    asked = Asked(order.order_id, kept(work.event, work.position), question, included, work.partition.now)
     _write(work, ledger, request_id, asked)
 
 
@@ -79,12 +80,10 @@ def ask_for_hold(work: Work, ledger: Ledger, hold: Hold, held: Order, found: Jud
     question = signature(ledger, found, purpose, included)
     if hold.request is not None and hold.question == question:
         return hold.entry.status
+    if hold.request is not None:  # With the report, so that the line never has what the exposure no longer has.
+        ledger.settled.append(hold.request)
     request_id = _new_request(ledger)
-    replaces = hold.request
-    if purpose == "look" and replaces is not None:
-        ledger.settled.append(replaces)
-        replaces = None
-    _send(ledger, request_id, held.order_id, found, purpose, included, hold.entry.held_since, replaces)
+    _send(ledger, request_id, held.order_id, found, purpose, included, hold.entry.held_since, hold.number)
     work.put(HOLDS, held.customer_id, held.order_id, changed(hold, request=request_id, question=question))
     return hold.entry.status
 
@@ -136,8 +135,8 @@ def _leave_the_line(work: Work, ledger: Ledger, order: Order) -> None:
 def _put_question(
     work: Work, ledger: Ledger, order: Order, found: Judgement, purpose: GroupPurpose, since: Instant
 ) -> bytes:
-    included = ledger.included_of(order)
-    _send(ledger, _request_of(order), order.order_id, found, purpose, included, since, None)
+    included, place = ledger.included_of(order), ledger.account.last_hold + 1
+    _send(ledger, _request_of(order), order.order_id, found, purpose, included, since, place)
     return signature(ledger, found, purpose, included)
 
 
@@ -149,7 +148,7 @@ def _send(
     purpose: GroupPurpose,
     included_minor: int,
     since: Instant,
-    replaces: str | None,
+    place: int,
 ) -> None:
     ledger.questions.append(
         Question(
@@ -161,6 +160,6 @@ def _send(
             found.conditions,
             found.released_below,
             since,
-            replaces,
+            place,
         )
     )

@@ -517,9 +517,9 @@ class GroupCreditRequested(Event, frozen=True, kw_only=True, gc=False):
     """Internal: what the group's limit leaves for an order (spec 5.2). The order is pending until the answer.
 
     `amount_minor` is what counts of the order, `included_minor` what of it the last report has already, in `currency`.
-    `purpose`: `reserve` if every condition holds; `look` only; or `wait` in line for credit that becomes free, since
-    `since` and in the place of the request that it `replaces`. Less than `released_below` percent used is always
-    enough.
+    `purpose`: `reserve` if every condition holds; `look` only; or `wait` in line for credit that becomes free. The line
+    goes by `since`, and of one customer's of the same instant by `place`. Less than `released_below` percent used is
+    always enough.
     """
 
     group_id: str
@@ -534,7 +534,7 @@ class GroupCreditRequested(Event, frozen=True, kw_only=True, gc=False):
     conditions: tuple[GroupCondition, ...] = ()
     released_below: str | None = None
     since: Instant
-    replaces: str | None = None
+    place: int = 0
 
 
 class GroupCreditAnswered(Event, frozen=True, kw_only=True, gc=False):

@@ -224,9 +224,8 @@ def credit_requested(work: Work, ledger: PoolLedger, event: GroupCreditRequested
         event.conditions,
         event.released_below,
     )
-    replaced = None if event.replaces is None else ledger.leave_the_line(event.replaces)
     if event.purpose == "wait" and ledger.is_known:
-        _queue(ledger, event, replaced)
+        _queue(ledger, event)
         ledger.is_freed = True
         return
     room = ledger.room_for(wish) if ledger.is_known else None
@@ -235,13 +234,11 @@ def credit_requested(work: Work, ledger: PoolLedger, event: GroupCreditRequested
         ledger.reserve(event.request_id, wish, room)
     waits = ledger.is_known and not fits and event.purpose == "reserve" and work.parameters.evaluate_on == "event"
     if waits:
-        _queue(ledger, event, None, told=False)
+        _queue(ledger, event, told=False)
     ledger.answer(event.request_id, wish, room, granted=fits, waits=waits)
 
 
-def _queue(ledger: PoolLedger, event: GroupCreditRequested, replaced: InLine | None, told: bool | None = None) -> None:
-    if replaced is None:
-        ledger.pool.arrivals += 1
+def _queue(ledger: PoolLedger, event: GroupCreditRequested, told: bool | None = None) -> None:
     ledger.wait_in_line(
         event.request_id,
         InLine(
@@ -253,7 +250,7 @@ def _queue(ledger: PoolLedger, event: GroupCreditRequested, replaced: InLine | N
             event.conditions,
             event.released_below,
             event.since,
-            ledger.pool.arrivals if replaced is None else replaced.arrival,
+            event.place,
             told,
         ),
     )

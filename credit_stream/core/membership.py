@@ -45,7 +45,7 @@ class Question(Struct, frozen=True, gc=False):
     conditions: tuple[GroupCondition, ...]
     released_below: str | None
     since: Instant
-    replaces: str | None
+    place: int
 
 
 def next_number(ledger: Ledger) -> int:
@@ -119,7 +119,7 @@ def _ask(ledger: Ledger, group_id: str, question: Question) -> None:
         conditions=question.conditions,
         released_below=question.released_below,
         since=question.since,
-        replaces=question.replaces,
+        place=question.place,
     )
     work.publications.append(Publication(GROUP_REQUESTS, group_id, request))
 

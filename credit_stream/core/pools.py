@@ -206,13 +206,11 @@ class PoolLedger(Struct, eq=False, gc=False):
             self.pool.offered = None
             self.is_freed = True
 
-    def leave_the_line(self, request_id: str) -> InLine | None:
-        """Takes a held order out of the line; what it waited with, if it did."""
-        row = self.work.get(LINE, self.group_id, request_id)
-        if row is not None:
+    def leave_the_line(self, request_id: str) -> None:
+        """Takes a held order out of the line, if it is in it."""
+        if self.work.get(LINE, self.group_id, request_id) is not None:
             self.work.drop(LINE, self.group_id, request_id)
             self.pool.line -= 1
-        return row
 
     def wait_in_line(self, request_id: str, row: InLine) -> None:
         """Puts a held order in line."""
@@ -297,7 +295,7 @@ class PoolLedger(Struct, eq=False, gc=False):
         line = [(request_id, row) for request_id, row in found if row is not None]
         priority = self.work.parameters.release_priority
         sign = {"oldest_first": 0, "smallest_first": 1, "largest_first": -1}[priority]
-        line.sort(key=lambda each: (sign * self._size(each[1]), each[1].since, each[1].arrival))
+        line.sort(key=lambda each: (sign * self._size(each[1]), each[1].since, each[1].customer_id, each[1].place))
         return line
 
     def _size(self, row: InLine) -> int:

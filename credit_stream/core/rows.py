@@ -345,6 +345,7 @@ class Asked(Row, frozen=True, array_like=True, gc=False):
     order_id: str
     origin: KeptEvent
     question: bytes
+    included_minor: int
     since: Instant
     checkpoint: Checkpoint | None = None
     forced_by: str | None = None
@@ -381,8 +382,8 @@ class Group(Row, frozen=True, array_like=True, gc=False):
 class Pool(Tally, array_like=True, gc=False):
     """The running totals of a group, in its currency: the members' exposures by bucket, and what is reserved.
 
-    `unvalued` counts the members whose exposure has no rate to the group's currency. `answers` and `arrivals` number
-    answers and orders that wait in line; `line` counts these. `offered` is the request of the order that was given
+    `unvalued` counts the members whose exposure has no rate to the group's currency. `answers` numbers what the group
+    answers; `line` counts the orders that wait in it. `offered` is the request of the order that was given
     credit out of the line last and has not been settled yet: the next one's turn comes after that.
     """
 
@@ -394,7 +395,6 @@ class Pool(Tally, array_like=True, gc=False):
     reserved_minor: int = 0
     unvalued: int = 0
     answers: int = 0
-    arrivals: int = 0
     line: int = 0
     offered: str | None = None
     published: PublishedExposure | None = None
@@ -433,7 +433,7 @@ class InLine(Row, frozen=True, array_like=True, gc=False):
     conditions: tuple[GroupCondition, ...]
     released_below: str | None
     since: Instant
-    arrival: int
+    place: int
     told: bool | None = None
 
 

@@ -210,7 +210,7 @@ FIELD_DOCS: Mapping[str, str] = {
     "excused_below": "Below this share, in percent, an exclusion excuses the rule; null: there is none.",
     "released_below": "Below this share, in percent, an exclusion releases the order at once; null: there is none.",
     "since": "Since when the order waits.",
-    "replaces": "The question in whose place this one waits; null: none.",
+    "place": "Of orders of one customer that wait since the same instant, which comes first.",
     "is_known": "Whether there is such a group and it is not closed.",
     "granted": "Whether the credit is reserved for the order now.",
     "waits": "Whether the order waits in line for credit that becomes free.",

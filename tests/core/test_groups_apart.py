@@ -395,3 +395,42 @@ def test_a_trial_run_of_a_pending_order_waits_for_its_answer_too() -> None:
     apart.settle()
     assert [(each.verdict, each.pro_forma) for each in apart.decisions] == [("released", False), ("released", True)]
     nothing_is_left(apart)
+
+
+def test_an_order_that_rose_and_is_held_waits_with_all_of_it() -> None:
+    """What the pool had of it before the rise is no longer there: it may not be taken off what it asks for again."""
+    apart = a_group(1_000, automatic_release="without_posting")
+    order(apart, "OA", "A", 600)
+    order(apart, "OB", "B", 400)
+    apart.settle()
+    order(apart, "OA", "A", 700, e.OrderChanged)
+    apart.deliver(questions)
+    apart.deliver(answers)
+    assert apart.verdicts("OA") == ["released", "on_hold"]
+    apart.settle()
+    assert apart.exposure("G") == 400
+    order(apart, "OC", "C", 300)
+    apart.settle()
+    apart.send(e.OrderCancelled, order_id="OB", customer_id="B")
+    apart.settle()
+    assert apart.verdicts("OA")[-1] == "released" and apart.exposure("G") == 1_000
+    nothing_is_left(apart)
+
+
+def test_a_held_order_that_is_invoiced_in_part_waits_with_the_rest() -> None:
+    """And is released when there is room for that."""
+    apart = a_group(1_000, automatic_release="without_posting")
+    order(apart, "OA", "A", 1_000)
+    apart.settle()
+    order(apart, "OB", "B", 500)
+    apart.settle()
+    apart.send(
+        e.InvoicePosted, invoice_id="IB", customer_id="B", order_id="OB", amount_minor=300, currency="USD",
+        invoice_date=20_514,
+    )  # fmt: skip
+    apart.settle()
+    assert apart.exposure("G") == 1_300
+    apart.send(e.OrderCancelled, order_id="OA", customer_id="A")
+    apart.settle()
+    assert apart.verdicts("OB") == ["on_hold", "released"] and apart.exposure("G") == 500
+    nothing_is_left(apart)
