@@ -1,0 +1,439 @@
+"""Every input and what it led to, checked against books of our own.
+
+The history comes in the order in which checkpoints were committed, input by input. Customers whose documents need what
+the books do not know (a rate that comes late, a credit horizon) are still checked for everything but their sums.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from credit_stream.cli.proof import contradictions
+from credit_stream.cli.words import holds
+from credit_stream.core import events as e
+from credit_stream.core.outputs import CreditDecision, Exposure, HoldEntry
+from credit_stream.core.topics import BROADCAST_TOPICS, DECISIONS, HOLDS, INTERNAL_TOPICS, TOPIC_OF_EVENT
+from credit_stream.wire.avro import encode_output
+from credit_stream.wire.faults import Fault
+from tests.simulation.books import BUCKETS, Books, Counting, Credit, counted, total
+from tests.simulation.history import Taken, is_own_tick
+from tests.simulation import rule_books
+from tests.simulation.workload import CURRENCIES, DECIMALS, RARE, RATES
+
+FINDINGS_MAX = 5
+ROUNDING_MINOR_MAX = 10
+"""What the members' amounts may differ from those in the group's currency, each rounded for itself."""
+EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).date()
+FACTORS = {(documents, currency): factor for currency, documents, factor in CURRENCIES}
+PLAIN_PARAMETERS = frozenset({"automatic_release", "release_priority", "evaluate_on"})
+"""With other ones a limit is not all that there is to say about who fits."""
+CHECKED_AT_ONCE = (e.OrderPlaced, e.OrderReopened, e.OrderCheckpointReached)
+"""What leads to a decision, or has the order wait for one."""
+ONE_COMPARISON = frozenset({"credit_limit_used", "days_overdue", "order_amount"})
+"""Rules that hit exactly when their one comparison holds."""
+
+
+@dataclass
+class Account:
+    """What is known of one customer."""
+
+    books: Books = field(default_factory=Books)
+    currency: str | None = None
+    """Credit currency; None while there is no profile."""
+    group: str | None = None
+    limit: int | None = None
+    """As the first profile had it; in a strict plan it stays so."""
+    documents: str | None = None
+    published: Exposure | None = None
+    ready: dict[str, HoldEntry] = field(default_factory=dict)
+    """Entries of the hold list that could go."""
+    released_by_person: set[str] = field(default_factory=set)
+    pending: set[str] = field(default_factory=set)
+    """Orders that wait for the group's answer; what comes for them meanwhile waits too, so the sums must as well."""
+    is_excluded: bool = False
+    is_sure: bool = True
+    """Whether the books know all that counts."""
+
+    @property
+    def factor(self) -> int:
+        """Minor units of the credit currency for one of the documents'."""
+        return FACTORS.get((self.documents or self.currency or "", self.currency or ""), 0)
+
+    @property
+    def has_sums(self) -> bool:
+        """Whether its sums can be compared now."""
+        return self.is_sure and self.currency is not None and not self.pending and self.factor > 0
+
+
+@dataclass
+class Partition:
+    """What a partition knows once: its clock, its settings, what it has taken."""
+
+    now: int = 0
+    today: int = 0
+    settings: rule_books.Document = field(default_factory=dict)
+    rates: set[tuple[str, str]] = field(default_factory=set)
+    seen: dict[tuple[str, str], tuple[e.Event, list[bytes]]] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Those that are not at their default."""
+        return cast("dict[str, Any]", self.settings.get("parameters", {}))
+
+    @property
+    def checks_limits_only(self) -> bool:
+        """Whether the limit is the only rule, and all of it may be used."""
+        plain = self.settings.get("rules") == [rule_books.LIMIT_RULE]
+        return plain and PLAIN_PARAMETERS.issuperset(self.parameters)
+
+    @property
+    def counting(self) -> Counting:
+        """The parameters that say what counts."""
+        found = self.parameters
+        return Counting(
+            found.get("exposure_scope", "balance_and_orders"),
+            found.get("unapplied_payments_reduce_exposure", True),
+            found.get("held_orders_consume_credit", False),
+        )
+
+    def move_to(self, instant: int) -> bool:
+        """Moves the clock; whether the business date moved too. Neither ever goes back (spec 10.1)."""
+        if instant <= self.now:
+            return False
+        self.now = instant
+        zone = ZoneInfo(self.parameters.get("business_time_zone", "UTC"))
+        today = (datetime.fromtimestamp(instant / 1_000, zone).date() - EPOCH_DAY).days
+        moved = today > self.today
+        self.today = max(self.today, today)
+        return moved
+
+
+class Audit:
+    """Takes the history of all partitions; what is wrong is in `findings`."""
+
+    def __init__(self, partitions: int) -> None:
+        self.findings: list[str] = []
+        self.inputs = 0
+        self.decisions = 0
+        self.exposures = 0
+        """Exposure records that were compared with the books."""
+        self.accounts: dict[str, Account] = {}
+        self._partitions = [Partition() for _ in range(partitions)]
+        self._homes: dict[str, int] = {}
+        self.groups: dict[str, tuple[str, int]] = {}
+        """Currency and limit of each group that was accepted."""
+        self._placed: dict[str, int] = {}
+        """Orders that were accepted, with how many decisions there are."""
+
+    def take(self, taken: Taken) -> None:
+        """One input."""
+        self.inputs += 1
+        partition = self._partitions[taken.partition]
+        event = taken.event
+        self._note_outputs(taken)
+        if not taken.is_accepted:
+            self._check_refusal(taken)
+            return
+        assert not isinstance(event, Fault)
+        if not is_own_tick(taken) and self._is_repeat(taken, partition, event):
+            return
+        self._apply(taken, partition, event)
+
+    def close(self) -> None:
+        """Nothing comes any more: every order that was accepted has its decision."""
+        for order_id, decisions in self._placed.items():
+            if not decisions:
+                self._find(f"order {order_id} never got a decision")
+
+    # --- refusals and repeats -----------------------------------------------------------------------------------
+
+    def _check_refusal(self, taken: Taken) -> None:
+        """Nothing is dropped in silence, and nothing comes of it besides (spec 12)."""
+        if taken.dead_letter is None and not taken.is_told_elsewhere:
+            self._find(f"{taken.event} was dropped without a dead letter")
+        if any(each.topic == DECISIONS for each in taken.publications):
+            self._find(f"{taken.event} was refused and decided on")
+        if taken.dead_letter is not None and taken.record is not None:
+            if taken.dead_letter.payload != taken.record.payload:
+                self._find(f"the dead letter of {taken.event} has other bytes than the input")
+
+    def _is_repeat(self, taken: Taken, partition: Partition, event: e.Event) -> bool:
+        """The same event again changes nothing and gives the same decisions, byte for byte (spec 2)."""
+        if isinstance(event, e.ClockTicked):
+            return False
+        topic = TOPIC_OF_EVENT[type(event)]
+        key = (topic if topic in BROADCAST_TOPICS | INTERNAL_TOPICS else "", event.event_id)
+        made = [encode_output(each) for each in _records(taken, CreditDecision)]
+        if key not in partition.seen:
+            partition.seen[key] = (event, made)
+            return False
+        before, decisions = partition.seen[key]
+        if before != event:
+            self._find(f"the id of {before} was used again for {event}, which was accepted")
+        if len(made) != len(taken.publications) or made != decisions:
+            self._find(f"{event} came again and led to something else than before")
+        return True
+
+    # --- what an event means ------------------------------------------------------------------------------------
+
+    def _apply(self, taken: Taken, partition: Partition, event: e.Event) -> None:
+        instant = event.instant if isinstance(event, e.ClockTicked) else event.occurred_at
+        touched: set[str] = set()
+        if partition.move_to(instant) or not hasattr(event, "customer_id"):
+            touched |= {each for each, home in self._homes.items() if home == taken.partition}
+        if isinstance(event, e.SettingsPublished):
+            partition.settings = json.loads(event.document)
+        if isinstance(event, e.ExchangeRatePublished):
+            partition.rates.add((event.from_currency, event.to_currency))
+        if isinstance(event, e.CreditGroupUpdated):
+            self.groups.setdefault(event.group_id, (event.credit_currency, event.credit_limit_minor))
+        customer_id = getattr(event, "customer_id", None)
+        if customer_id is not None:
+            touched.add(customer_id)
+            self._homes[customer_id] = taken.partition
+            self._enter(self._account(customer_id), event)
+            self._note_doubts(partition, self._account(customer_id), event)
+            self._note_pending(taken, self._account(customer_id), event)
+        if partition.parameters.get("credit_horizon_days", -1) >= 0:
+            for each in touched:
+                self._account(each).is_sure = False
+        for decision in _records(taken, CreditDecision):
+            self._check_decision(partition, decision)
+        for each in sorted(touched):
+            self._check_exposure(partition, each)
+            self._check_offers(taken, partition, each)
+
+    def _note_doubts(self, partition: Partition, account: Account, event: e.Event) -> None:
+        """Documents of several currencies, and rates that come after them, are beyond these books."""
+        if getattr(event, "currency", account.documents) != account.documents and not isinstance(event, e.PolicyUpdated):
+            account.is_sure &= isinstance(event, e.JournalLinePosted)
+        if None in (account.documents, account.currency) or account.documents == account.currency:
+            return
+        account.is_sure &= (account.documents, account.currency) in partition.rates
+
+    def _note_pending(self, taken: Taken, account: Account, event: e.Event) -> None:
+        if isinstance(event, e.OrderCancelled | e.OrderClosed):
+            account.pending.discard(event.order_id)
+        elif isinstance(event, CHECKED_AT_ONCE) and not isinstance(event, e.CheckOrder):
+            if not any(each.order_id == event.order_id for each in _records(taken, CreditDecision)):
+                account.pending.add(event.order_id)
+
+    def _enter(self, account: Account, event: e.Event) -> None:
+        """The event in the books."""
+        enter = ENTER.get(type(event))
+        if isinstance(event, e.OrderPlaced | e.InvoicePosted | e.PaymentReceived | e.CreditNotePosted):
+            account.documents = account.documents or event.currency
+        if isinstance(event, e.OrderPlaced) and not isinstance(event, e.CheckOrder):
+            self._placed.setdefault(event.order_id, 0)
+        if enter is not None:
+            enter(account, event)
+
+    # --- decisions ----------------------------------------------------------------------------------------------
+
+    def _check_decision(self, partition: Partition, decision: CreditDecision) -> None:
+        self.decisions += 1
+        name = f"decision {decision.decision_id}"
+        for text in contradictions(decision):
+            self._find(f"{name} does not prove itself: {text}")
+        for rule in decision.rules:
+            if rule.type in ONE_COMPARISON and holds(rule) is not None and rule.hit != holds(rule):
+                self._find(f"{name}: {rule.rule_id} saw {rule.observed} {rule.operator} {rule.threshold}: {rule.hit}")
+        if decision.business_date != partition.today:
+            self._find(f"{name} is of day {decision.business_date}; it is {partition.today}")
+        self._check_figures(partition, decision)
+
+    def _check_figures(self, partition: Partition, decision: CreditDecision) -> None:
+        """The order counts exactly once, everything else as it is; then the verdict is carried out in the books."""
+        account = self._account(decision.customer_id)
+        order = account.books.order(decision.order_id)
+        account.pending.discard(decision.order_id)
+        if account.has_sums:
+            buckets = account.books.buckets(partition.today, partition.counting, without=decision.order_id)
+            before = total(buckets, partition.counting) * account.factor
+            if before != decision.exposure_before.total_minor:
+                self._find(f"{decision.decision_id}: exposure before is {decision.exposure_before}, not {before}")
+            if decision.cause != "command" or not decision.pro_forma:
+                open_minor = sum(account.books.parts_of(decision.order_id)) * account.factor
+                if open_minor != decision.order_open_amount_minor:
+                    self._find(f"{decision.decision_id}: {decision.order_open_amount_minor} counts, not {open_minor}")
+        if decision.pro_forma:
+            return
+        if decision.supersedes != order.last_decision:
+            self._find(f"{decision.decision_id} supersedes {decision.supersedes}, not {order.last_decision}")
+        order.last_decision, order.verdict = decision.decision_id, decision.verdict
+        order.decided_amount = order.amount
+        self._placed[decision.order_id] = self._placed.get(decision.order_id, 0) + 1
+        if "released_by_person" in decision.reasons:
+            account.released_by_person.add(decision.order_id)
+
+    # --- exposure -----------------------------------------------------------------------------------------------
+
+    def _check_exposure(self, partition: Partition, customer_id: str) -> None:
+        """What was last published is what the books add up to."""
+        account = self._account(customer_id)
+        if not account.has_sums:
+            return
+        self.exposures += 1
+        found = account.published
+        if found is None:
+            self._find(f"{customer_id} has a profile and no exposure")
+            return
+        buckets = counted(account.books.buckets(partition.today, partition.counting), partition.counting)
+        wanted = {name: amount * account.factor for name, amount in buckets.items()}
+        published = {name: getattr(found, f"{name}_minor") for name in BUCKETS}
+        if published != wanted:
+            self._find(f"the exposure of {customer_id} is published as {published}; the books have {wanted}")
+
+    def _check_offers(self, taken: Taken, partition: Partition, customer_id: str) -> None:
+        """Freed credit is not offered twice (spec 7.4): all that are ready to go fit together."""
+        account = self._account(customer_id)
+        found = account.published
+        entries = [each for each in _records(taken, HoldEntry) if each.customer_id == customer_id]
+        is_chosen = isinstance(taken.event, e.ReviewOrder) or bool(getattr(taken.event, "order_ids", ()))
+        if is_chosen or not any(each.status == "ready_to_release" for each in entries):
+            return
+        if not account.has_sums or account.is_excluded or account.group or not partition.checks_limits_only:
+            return
+        if found is None or found.limit_minor is None:
+            return
+        ids = [order_id for order_id, entry in account.ready.items() if entry.forced_reason is None]
+        ids = [order_id for order_id in ids if order_id not in account.released_by_person]
+        offered = sum(account.books.parts_of(order_id)[0] for order_id in ids) * account.factor
+        if offered and found.exposure_minor + offered > found.limit_minor:
+            self._find(f"{customer_id}: {offered} is offered to {ids}, with {found.exposure_minor} used")
+
+    # --- pools --------------------------------------------------------------------------------------------------
+
+    def check_strictly(self) -> None:
+        """Where only the rules release and nothing grows without asking: no limit is ever passed, no pool either."""
+        pools: dict[str, Fraction] = {}
+        for customer_id, account in self.accounts.items():
+            if account.limit is None or not account.is_sure:
+                continue
+            used = account.books.committed() * account.factor
+            if used > max(0, account.limit) and (account.limit or account.group not in self.groups):
+                self._find(f"{customer_id} has {used} released, its limit is {account.limit}")
+            if account.group in self.groups:
+                rate = Fraction(RATES.get((account.currency or "", self.groups[account.group][0]), "1"))
+                pools[account.group] = pools.get(account.group, Fraction(0)) + used * rate
+        for group_id, used_in_group in pools.items():
+            limit = self.groups[group_id][1]
+            if used_in_group > limit + ROUNDING_MINOR_MAX:
+                self._find(f"pool {group_id} has {used_in_group} released, its limit is {limit}")
+
+    def _note_outputs(self, taken: Taken) -> None:
+        for publication in taken.publications:
+            record = publication.record
+            if isinstance(record, Exposure) and record.party == "customer":
+                self._account(str(record.customer_id)).published = record
+            elif publication.topic == HOLDS:
+                self._note_hold(publication.key, record if isinstance(record, HoldEntry) else None)
+
+    def _note_hold(self, order_id: str, entry: HoldEntry | None) -> None:
+        for account in self.accounts.values():
+            account.ready.pop(order_id, None)
+        if entry is not None and entry.status == "ready_to_release":
+            self._account(entry.customer_id).ready[order_id] = entry
+
+    def _account(self, customer_id: str) -> Account:
+        return self.accounts.setdefault(customer_id, Account())
+
+    def _find(self, text: str) -> None:
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(text)
+
+
+def _records(taken: Taken, kind: type[Any]) -> Iterable[Any]:
+    return [each.record for each in taken.publications if isinstance(each.record, kind)]
+
+
+# --- events in the books ----------------------------------------------------------------------------------------
+
+
+def _profile(account: Account, event: e.CustomerUpdated) -> None:
+    if account.currency is None:
+        account.limit = event.credit_limit_minor or 0
+    account.currency = event.credit_currency
+    account.group = event.customer_credit_group
+    account.is_excluded |= event.exclude_from_credit_management
+
+
+def _placed(account: Account, event: e.OrderPlaced) -> None:
+    order = account.books.order(event.order_id)
+    order.amount, order.secured, order.is_placed = event.amount_minor, event.secured_amount_minor, True
+
+
+def _delivered(account: Account, event: e.OrderDelivered) -> None:
+    account.books.order(event.order_id).delivered = _minor(account, event.delivered_amount)
+
+
+def _ended(account: Account, event: e.OrderCancelled | e.OrderClosed) -> None:
+    order = account.books.order(event.order_id)
+    order.state = "cancelled" if isinstance(event, e.OrderCancelled) else "closed"
+    order.verdict = "released" if order.verdict == "on_hold" else order.verdict
+    order.decided_amount = 0
+
+
+def _reopened(account: Account, event: e.OrderReopened) -> None:
+    account.books.order(event.order_id).state = "open"
+
+
+def _invoiced(account: Account, event: e.InvoicePosted) -> None:
+    due = event.invoice_date if event.due_date is None else event.due_date
+    parts = [(part.due_date, part.amount_minor) for part in event.instalments] or [(due, event.amount_minor)]
+    account.books.post_invoice(event.invoice_id, event.amount_minor, parts, event.order_id)
+
+
+def _voided(account: Account, event: e.InvoiceVoided) -> None:
+    account.books.void(event.invoice_id)
+
+
+def _credited(account: Account, event: e.CreditNotePosted) -> None:
+    account.books.credits[event.credit_note_id] = Credit(event.amount_minor)
+    if event.invoice_id is not None:
+        account.books.settle(event.credit_note_id, event.invoice_id, event.amount_minor)
+
+
+def _paid(account: Account, event: e.PaymentReceived) -> None:
+    account.books.credits[event.payment_id] = Credit(event.amount_minor)
+    _settled(account, event)
+
+
+def _settled(account: Account, event: e.PaymentReceived | e.PaymentApplied) -> None:
+    for settlement in event.settlements:
+        account.books.settle(event.payment_id, settlement.invoice_id, _minor(account, settlement.amount))
+
+
+def _reversed(account: Account, event: e.PaymentReversed) -> None:
+    account.books.reverse(event.payment_id)
+
+
+def _minor(account: Account, text: str) -> int:
+    """Decimal text in the documents' currency."""
+    whole, _, fraction = text.partition(".")
+    decimals = DECIMALS[account.documents or "USD"]
+    return int(whole + fraction.ljust(decimals, "0"))
+
+
+ENTER: dict[type[e.Event], Callable[[Account, Any], None]] = {
+    e.CustomerUpdated: _profile,
+    e.OrderPlaced: _placed,
+    e.OrderChanged: _placed,
+    e.OrderDelivered: _delivered,
+    e.OrderCancelled: _ended,
+    e.OrderClosed: _ended,
+    e.OrderReopened: _reopened,
+    e.InvoicePosted: _invoiced,
+    e.InvoiceVoided: _voided,
+    e.CreditNotePosted: _credited,
+    e.PaymentReceived: _paid,
+    e.PaymentApplied: _settled,
+    e.PaymentReversed: _reversed,
+}
+"""How an event is entered."""
