@@ -190,7 +190,7 @@ class Brokers:
     def commit(self, transaction: Transaction) -> None:
         """All of it becomes visible."""
         self.demand(transaction.partition, transaction.epoch)
-        del self._open[transaction.partition]
+        self._open.pop(transaction.partition, None)
         transaction.order = self.commits
         self.commits += 1
         self.offsets[transaction.partition].update(transaction.offsets)
@@ -199,7 +199,7 @@ class Brokers:
     def abort(self, transaction: Transaction) -> None:
         """None of it ever does."""
         self.demand(transaction.partition, transaction.epoch)
-        del self._open[transaction.partition]
+        self._open.pop(transaction.partition, None)
         self._end(transaction, "aborted")
 
     def demand(self, partition: int, epoch: int) -> None:

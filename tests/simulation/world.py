@@ -264,8 +264,8 @@ class World:
             if not worker.is_up and self.chance.random() < 0.2:
                 self._befall(worker)
                 self._start(worker)
-        up = [worker for worker in self.workers if worker.is_up]
         for partition, owner in enumerate(self._owners):
+            up = [worker for worker in self.workers if worker.is_up]
             if owner is None and up and self.chance.random() < 0.5:
                 self._open(self.chance.choice(up), partition)
 
