@@ -21,10 +21,10 @@ from credit_stream.core.outputs import CreditDecision, Exposure, HoldEntry
 from credit_stream.core.topics import BROADCAST_TOPICS, DECISIONS, HOLDS, INTERNAL_TOPICS, TOPIC_OF_EVENT
 from credit_stream.wire.avro import encode_output
 from credit_stream.wire.faults import Fault
+from tests.simulation import rule_books
 from tests.simulation.books import BUCKETS, Books, Counting, Credit, counted, total
 from tests.simulation.history import Taken, is_own_tick
-from tests.simulation import rule_books
-from tests.simulation.workload import CURRENCIES, DECIMALS, RARE, RATES
+from tests.simulation.workload import CURRENCIES, DECIMALS, RATES
 
 FINDINGS_MAX = 5
 ROUNDING_MINOR_MAX = 10
@@ -162,9 +162,9 @@ class Audit:
             self._find(f"{taken.event} was dropped without a dead letter")
         if any(each.topic == DECISIONS for each in taken.publications):
             self._find(f"{taken.event} was refused and decided on")
-        if taken.dead_letter is not None and taken.record is not None:
-            if taken.dead_letter.payload != taken.record.payload:
-                self._find(f"the dead letter of {taken.event} has other bytes than the input")
+        letter, record = taken.dead_letter, taken.record
+        if letter is not None and record is not None and letter.payload != record.payload:
+            self._find(f"the dead letter of {taken.event} has other bytes than the input")
 
     def _is_repeat(self, taken: Taken, partition: Partition, event: e.Event) -> bool:
         """The same event again changes nothing and gives the same decisions, byte for byte (spec 2)."""
@@ -215,7 +215,9 @@ class Audit:
 
     def _note_doubts(self, partition: Partition, account: Account, event: e.Event) -> None:
         """Documents of several currencies, and rates that come after them, are beyond these books."""
-        if getattr(event, "currency", account.documents) != account.documents and not isinstance(event, e.PolicyUpdated):
+        if getattr(event, "currency", account.documents) != account.documents and not isinstance(
+            event, e.PolicyUpdated
+        ):
             account.is_sure &= isinstance(event, e.JournalLinePosted)
         if None in (account.documents, account.currency) or account.documents == account.currency:
             return
@@ -224,9 +226,11 @@ class Audit:
     def _note_pending(self, taken: Taken, account: Account, event: e.Event) -> None:
         if isinstance(event, e.OrderCancelled | e.OrderClosed):
             account.pending.discard(event.order_id)
-        elif isinstance(event, CHECKED_AT_ONCE) and not isinstance(event, e.CheckOrder):
-            if not any(each.order_id == event.order_id for each in _records(taken, CreditDecision)):
-                account.pending.add(event.order_id)
+            return
+        if not isinstance(event, CHECKED_AT_ONCE) or isinstance(event, e.CheckOrder):
+            return
+        if not any(each.order_id == event.order_id for each in _records(taken, CreditDecision)):
+            account.pending.add(event.order_id)
 
     def _forgive_first_settings(self, taken: Taken, partition: Partition) -> None:
         """KNOWN: the first settings have the version that there is without any, so the core does not value anew what

@@ -1,4 +1,4 @@
-"""What was committed, computed again: every partition's `credit.sequence` through a fresh task, checkpoint by checkpoint.
+"""What was committed, computed again: each partition's `credit.sequence` through a fresh task.
 
 `Replay` goes through all checkpoints in the order in which they were committed, compares outputs and rows byte for byte
 with what a reader of committed records sees, and tells what each single input led to (`Taken`), for whoever checks.

@@ -29,7 +29,7 @@ from credit_stream.engine import task as tasks
 from credit_stream.engine.checkpoint import Changes, Checkpoint, Position
 from credit_stream.engine.overlay import Overlay
 from credit_stream.engine.ports import InputRecord, Log, Store
-from credit_stream.engine.sequence import SequenceBuilder
+from credit_stream.engine.sequence import SequenceBuilder, Tick
 from credit_stream.engine.task import PartitionTask
 from tests.simulation.brokers import Brokers, Transaction
 from tests.simulation.ports import SimulatedStore
@@ -151,7 +151,7 @@ def the_sequence_forgets_where_a_run_ends() -> Iterator[None]:
     """Two runs of one topic with a tick between them become one before it."""
 
     def tick(builder: Any, instant: int) -> None:
-        builder._taken.append(tasks.Tick(instant))
+        builder._taken.append(Tick(instant))
 
     with patch.object(SequenceBuilder, "tick", tick):
         yield

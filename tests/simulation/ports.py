@@ -1,4 +1,4 @@
-"""The engine's ports in the simulated world: a log as one owner of a partition sees it, a store on its disk, a clock."""
+"""The engine's ports in the simulated world: a log as an owner of a partition sees it, a store, a clock."""
 
 from __future__ import annotations
 

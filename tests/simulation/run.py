@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tests.simulation import auditing
 from tests.simulation.audit import Audit
 from tests.simulation.history import Replay
 from tests.simulation.world import World
 
 EVENTS = 150
 """That upstream sends in an average run; what it opens and closes with comes on top."""
+FINDINGS_MAX = 12
 
 
 @dataclass
@@ -17,6 +19,8 @@ class Outcome:
     """What a seed was and what was wrong. No `findings`: all is well."""
 
     seed: int
+    events: int = 0
+    """That the run was made with."""
     steps: int = 0
     inputs: int = 0
     decisions: int = 0
@@ -26,23 +30,41 @@ class Outcome:
     faults: dict[str, int] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
 
+    @property
+    def command(self) -> str:
+        """Runs this seed alone."""
+        size = "" if self.events == EVENTS else f" --events {self.events}"
+        return f"python -m tests.simulation --seed {self.seed}{size}"
+
+    def __str__(self) -> str:
+        """For people, when something was wrong."""
+        return "\n".join([f"seed {self.seed} failed; alone: {self.command}", *(f"  {text}" for text in self.findings)])
+
 
 def run(seed: int, events: int = EVENTS) -> Outcome:
     """Runs a seed. The same seed is the same run, step by step."""
     world = World(seed, events)
     world.run()
-    outcome = Outcome(seed, world.steps, faults=dict(world.faults), findings=list(world.troubles))
-    if world.troubles:
-        return outcome
+    outcome = Outcome(seed, events, world.steps, faults=dict(world.faults), findings=list(world.troubles))
+    if not world.troubles:
+        _examine(world, outcome)
+    return outcome
+
+
+def _examine(world: World, outcome: Outcome) -> None:
+    """Everything that was committed is computed again and looked at."""
     replay, audit = Replay(world.brokers), Audit(world.partitions)
+    auditor = auditing.Auditing(world.partitions) if auditing.is_there() else None
+    told: list[str] = []
     for inputs in replay:
         for taken in inputs:
             audit.take(taken)
+            if auditor is not None and len(told) < FINDINGS_MAX:
+                told += auditor.take(taken)
         if world.plan.strict:
             audit.check_strictly()
     replay.compare_stores(world.stores())
     audit.close()
     outcome.inputs, outcome.decisions, outcome.exposures = audit.inputs, audit.decisions, audit.exposures
     outcome.outputs, outcome.checkpoints = replay.outputs, replay.checkpoints
-    outcome.findings += replay.differences + audit.findings
-    return outcome
+    outcome.findings += (replay.differences + audit.findings + told)[:FINDINGS_MAX]

@@ -62,7 +62,7 @@ class Plan:
         return cls(
             events=int(events * chance.choice((0.3, 0.7, 1.0, 1.0, 1.5))),
             customers=chance.choice((2, 4, 6, 10)),
-            groups=chance.choice((0, 1, 1, 2, 3)),
+            groups=chance.choice((0, 0, 1, 1, 2, 3)),
             strict=is_strict,
             noise=chance.choice((0.0, 0.02, 0.1)),
             repeats=chance.choice((0.0, 0.05, 0.25)),
@@ -200,7 +200,7 @@ class Upstream:
     def _new_client(self, number: int) -> Client:
         chance, plan = self._chance, self.plan
         currency, documents, factor = chance.choice(CURRENCIES)
-        group = f"G{chance.randrange(plan.groups)}" if plan.groups and chance.random() < 0.8 else None
+        group = f"G{chance.randrange(plan.groups)}" if plan.groups and chance.random() < 0.7 else None
         limit = chance.choice((LIMIT, LIMIT, LIMIT // 2, 0))
         client = Client(f"C{number}", currency, documents, factor, limit, group)
         if not plan.strict:
@@ -367,8 +367,8 @@ class Upstream:
         if order is None:
             client.used += amount
         date = self._today - chance.choice((0, 0, 5, 40))
-        parts = (e.Instalment(due_date=date + 40, amount_minor=amount - amount // 3),)
-        parts += (e.Instalment(due_date=date + 2, amount_minor=amount // 3),)
+        shares = ((date + 40, amount - amount // 3), (date + 2, amount // 3))
+        parts = tuple(e.Instalment(due_date=due, amount_minor=share) for due, share in shares)
         fields: dict[str, Any] = {"due_date": date + chance.choice((0, 1, 3, 30))}
         if chance.random() < 0.3:
             fields = {"instalments": parts}
@@ -522,7 +522,9 @@ class Upstream:
         chance = self._chance
         journal_id = f"J{self._numbers}"
         temporary = chance.random() < 0.4
-        dates = {"from_date": self._today, "to_date": self._today + 3} if temporary else {"expires_on": FAR_DAY}
+        dates: dict[str, Any] = {"expires_on": FAR_DAY}
+        if temporary:
+            dates = {"from_date": self._today, "to_date": self._today + 3}
         lines = tuple(
             e.JournalLine(
                 customer_id=each.customer_id,
@@ -632,10 +634,10 @@ MOVES: dict[Move, int] = {
     Upstream._invoice_before_order: 2,
     Upstream._credit: 5,
     Upstream._void: 3,
-    Upstream._pay_invoices: 9,
+    Upstream._pay_invoices: 12,
     Upstream._pay_on_account: 2,
     Upstream._apply: 3,
-    Upstream._reverse: 2,
+    Upstream._reverse: 5,
     Upstream._command: 7,
     Upstream._command_for_many: 1,
     Upstream._evaluate: 2,
