@@ -7,23 +7,32 @@ the books do not know (a rate that comes late, a credit horizon) are still check
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import partial
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from credit_stream.cli.proof import contradictions
 from credit_stream.cli.words import holds
 from credit_stream.core import events as e
-from credit_stream.core.outputs import CreditDecision, Exposure, HoldEntry
-from credit_stream.core.topics import BROADCAST_TOPICS, DECISIONS, HOLDS, INTERNAL_TOPICS, TOPIC_OF_EVENT
+from credit_stream.core.outputs import CreditDecision, DeadLetter, Exposure, HoldEntry
+from credit_stream.core.topics import (
+    BROADCAST_TOPICS,
+    DECISIONS,
+    GROUP_REQUESTS,
+    HOLDS,
+    INTERNAL_TOPICS,
+    TOPIC_OF_EVENT,
+)
 from credit_stream.wire.avro import encode_output
 from credit_stream.wire.faults import Fault
 from tests.simulation import rule_books
 from tests.simulation.books import BUCKETS, Books, Counting, Credit, counted, total
 from tests.simulation.history import Taken, is_own_tick
+from tests.simulation.waiting import ENDS, Waiting
 from tests.simulation.workload import CURRENCIES, DECIMALS, RATES
 
 FINDINGS_MAX = 5
@@ -33,8 +42,6 @@ EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).date()
 FACTORS = {(documents, currency): factor for currency, documents, factor in CURRENCIES}
 PLAIN_PARAMETERS = frozenset({"automatic_release", "release_priority", "evaluate_on"})
 """With other ones a limit is not all that there is to say about who fits."""
-CHECKED_AT_ONCE = (e.OrderPlaced, e.OrderReopened, e.OrderCheckpointReached)
-"""What leads to a decision, or has the order wait for one."""
 LIMIT_TYPE = "credit_limit_used"
 ONE_COMPARISON = frozenset({LIMIT_TYPE, "days_overdue", "order_amount"})
 """Rules that hit exactly when their one comparison holds."""
@@ -55,8 +62,8 @@ class Account:
     ready: dict[str, HoldEntry] = field(default_factory=dict)
     """Entries of the hold list that could go."""
     released_by_person: set[str] = field(default_factory=set)
-    pending: set[str] = field(default_factory=set)
-    """Orders that wait for the group's answer; what comes for them meanwhile waits too, so the sums must as well."""
+    waiting: Waiting = field(default_factory=Waiting)
+    """While an order waits for its group's answer nobody here knows if it counts, so the sums wait as well."""
     is_excluded: bool = False
     is_stale: bool = False
     """Whether its exposure may be of before the first settings."""
@@ -71,7 +78,7 @@ class Account:
     @property
     def has_sums(self) -> bool:
         """Whether its sums can be compared now."""
-        return self.is_sure and self.currency is not None and not self.pending and self.factor > 0
+        return self.is_sure and self.currency is not None and not self.waiting.asked and self.factor > 0
 
 
 @dataclass
@@ -82,7 +89,9 @@ class Partition:
     today: int = 0
     settings: rule_books.Document = field(default_factory=dict)
     rates: set[tuple[str, str]] = field(default_factory=set)
-    seen: dict[tuple[str, str], tuple[e.Event, list[bytes]]] = field(default_factory=dict)
+    seen: dict[tuple[str, str], e.Event] = field(default_factory=dict)
+    decisions: dict[str, list[bytes]] = field(default_factory=dict)
+    """By the event that led to them, now or when a group had answered."""
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -131,6 +140,9 @@ class Audit:
         self._homes: dict[str, int] = {}
         self.groups: dict[str, tuple[str, int]] = {}
         """Currency and limit of each group that was accepted."""
+        self.closed: set[str] = set()
+        self._pools: dict[str, Exposure] = {}
+        """The last exposure of each group."""
         self._placed: dict[str, int] = {}
         """Orders that were accepted, with how many decisions there are."""
 
@@ -149,10 +161,16 @@ class Audit:
         self._apply(taken, partition, event)
 
     def close(self) -> None:
-        """Nothing comes any more: every order that was accepted has its decision."""
+        """Nothing comes any more: every order that was accepted has its decision, every question its answer, and each
+        pool is what its members are."""
         for order_id, decisions in self._placed.items():
             if not decisions:
                 self._find(f"order {order_id} never got a decision")
+        for customer_id, account in self.accounts.items():
+            for order_id in account.waiting.asked:
+                self._find(f"order {order_id} of {customer_id} still waits for its group")
+        for group_id in self.groups.keys() - self.closed:
+            self._check_pool(group_id)
 
     # --- refusals and repeats -----------------------------------------------------------------------------------
 
@@ -168,18 +186,17 @@ class Audit:
 
     def _is_repeat(self, taken: Taken, partition: Partition, event: e.Event) -> bool:
         """The same event again changes nothing and gives the same decisions, byte for byte (spec 2)."""
-        if isinstance(event, e.ClockTicked):
+        if isinstance(event, e.ClockTicked) or TOPIC_OF_EVENT[type(event)] in INTERNAL_TOPICS:
             return False
         topic = TOPIC_OF_EVENT[type(event)]
-        key = (topic if topic in BROADCAST_TOPICS | INTERNAL_TOPICS else "", event.event_id)
-        made = [encode_output(each) for each in _records(taken, CreditDecision)]
-        if key not in partition.seen:
-            partition.seen[key] = (event, made)
+        key = (topic if topic in BROADCAST_TOPICS else "", event.event_id)
+        before = partition.seen.setdefault(key, event)
+        if before is event:
             return False
-        before, decisions = partition.seen[key]
         if before != event:
             self._find(f"the id of {before} was used again for {event}, which was accepted")
-        if len(made) != len(taken.publications) or made != decisions:
+        made = [encode_output(each) for each in _records(taken, CreditDecision)]
+        if len(made) != len(taken.publications) or made != partition.decisions.get(event.event_id, []):
             self._find(f"{event} came again and led to something else than before")
         return True
 
@@ -187,9 +204,27 @@ class Audit:
 
     def _apply(self, taken: Taken, partition: Partition, event: e.Event) -> None:
         instant = event.instant if isinstance(event, e.ClockTicked) else event.occurred_at
+        customer_id = getattr(event, "customer_id", None)
+        is_for_group = TOPIC_OF_EVENT[type(event)] == GROUP_REQUESTS
         touched: set[str] = set()
-        if partition.move_to(instant) or not hasattr(event, "customer_id"):
+        if partition.move_to(instant) or customer_id is None:
             touched |= {each for each, home in self._homes.items() if home == taken.partition}
+        self._apply_to_all(taken, partition, event)
+        led_to = LedTo(_records(taken, CreditDecision), _late_letters(taken))
+        if customer_id is not None and not is_for_group:
+            touched.add(customer_id)
+            self._homes[customer_id] = taken.partition
+            self._apply_to_customer(partition, self._account(customer_id), event, led_to)
+        if partition.parameters.get("credit_horizon_days", -1) >= 0:
+            for each in touched:
+                self._account(each).is_sure = False
+        self._take_decisions(partition, led_to)
+        for each in sorted(touched):
+            self._check_exposure(partition, each)
+            self._check_offers(taken, partition, each)
+
+    def _apply_to_all(self, taken: Taken, partition: Partition, event: e.Event) -> None:
+        """Settings, rates and groups."""
         if isinstance(event, e.SettingsPublished):
             self._forgive_first_settings(taken, partition)
             partition.settings = json.loads(event.document)
@@ -197,21 +232,37 @@ class Audit:
             partition.rates.add((event.from_currency, event.to_currency))
         if isinstance(event, e.CreditGroupUpdated):
             self.groups.setdefault(event.group_id, (event.credit_currency, event.credit_limit_minor))
-        customer_id = getattr(event, "customer_id", None)
-        if customer_id is not None:
-            touched.add(customer_id)
-            self._homes[customer_id] = taken.partition
-            self._enter(self._account(customer_id), event)
-            self._note_doubts(partition, self._account(customer_id), event)
-            self._note_pending(taken, self._account(customer_id), event)
-        if partition.parameters.get("credit_horizon_days", -1) >= 0:
-            for each in touched:
-                self._account(each).is_sure = False
-        for decision in _records(taken, CreditDecision):
+        if isinstance(event, e.CreditGroupClosed):
+            self.closed.add(event.group_id)
+
+    def _apply_to_customer(self, partition: Partition, account: Account, event: e.Event, led_to: LedTo) -> None:
+        def enter(entered: e.Event) -> None:
+            self._enter(account, entered)
+            self._note_doubts(partition, account, entered)
+
+        account.waiting.take(event, led_to.decided, enter)
+
+    def _take_decisions(self, partition: Partition, led_to: LedTo) -> None:
+        """Decisions, and what was refused late, in the order in which what waited for them is taken."""
+        for letter in led_to.letters:
+            partition.seen.pop(("", str(letter.event_id)), None)
+        customers: set[str] = set()
+        for decision in led_to.decisions:
+            event_id, customer_id = decision.input.event_id, decision.customer_id
+            partition.decisions.setdefault(event_id, []).append(encode_output(decision))
+            account = self._account(customer_id)
+            if not decision.pro_forma:
+                enter = partial(self._enter, account)
+                account.waiting.decide(decision.order_id, event_id, led_to.decided, led_to.refused, enter)
             self._check_decision(partition, decision)
-        for each in sorted(touched):
-            self._check_exposure(partition, each)
-            self._check_offers(taken, partition, each)
+            customers.add(customer_id)
+        if led_to.refused:
+            customers |= {each for each, account in self.accounts.items() if account.waiting.asked}
+        for customer_id in sorted(customers):
+            account = self._account(customer_id)
+            account.waiting.refuse(led_to.refused)
+            for order_id in list(account.waiting.behind):
+                account.waiting.go_on(order_id, led_to.decided, led_to.refused, partial(self._enter, account))
 
     def _note_doubts(self, partition: Partition, account: Account, event: e.Event) -> None:
         """Documents of several currencies, and rates that come after them, are beyond these books."""
@@ -222,15 +273,6 @@ class Audit:
         if None in (account.documents, account.currency) or account.documents == account.currency:
             return
         account.is_sure &= (account.documents, account.currency) in partition.rates
-
-    def _note_pending(self, taken: Taken, account: Account, event: e.Event) -> None:
-        if isinstance(event, e.OrderCancelled | e.OrderClosed):
-            account.pending.discard(event.order_id)
-            return
-        if not isinstance(event, CHECKED_AT_ONCE) or isinstance(event, e.CheckOrder):
-            return
-        if not any(each.order_id == event.order_id for each in _records(taken, CreditDecision)):
-            account.pending.add(event.order_id)
 
     def _forgive_first_settings(self, taken: Taken, partition: Partition) -> None:
         """KNOWN: the first settings have the version that there is without any, so the core does not value anew what
@@ -247,6 +289,8 @@ class Audit:
             account.documents = account.documents or event.currency
         if isinstance(event, e.OrderPlaced) and not isinstance(event, e.CheckOrder):
             self._placed.setdefault(event.order_id, 0)
+        elif isinstance(event, ENDS):
+            self._placed.pop(event.order_id, None)
         if enter is not None:
             enter(account, event)
 
@@ -292,7 +336,6 @@ class Audit:
         """The order counts exactly once, everything else as it is; then the verdict is carried out in the books."""
         account = self._account(decision.customer_id)
         order = account.books.order(decision.order_id)
-        account.pending.discard(decision.order_id)
         if account.has_sums:
             buckets = account.books.buckets(partition.today, partition.counting, without=decision.order_id)
             before = total(buckets, partition.counting) * account.factor
@@ -350,6 +393,20 @@ class Audit:
 
     # --- pools --------------------------------------------------------------------------------------------------
 
+    def _check_pool(self, group_id: str) -> None:
+        """A group's exposure is the sum of its members' (spec 3.8)."""
+        members = [account for account in self.accounts.values() if account.group == group_id and account.currency]
+        if any(member.published is None or member.is_stale for member in members):
+            return
+        currency = self.groups[group_id][0]
+        wanted = Fraction(0)
+        for member in members:
+            assert member.published is not None
+            wanted += member.published.exposure_minor * Fraction(RATES.get((str(member.currency), currency), "1"))
+        found = self._pools.get(group_id)
+        if found is None or abs(found.exposure_minor - wanted) > len(members):
+            self._find(f"pool {group_id} is published as {found}; its members are {float(wanted)}")
+
     def check_strictly(self) -> None:
         """Where only the rules release and nothing grows without asking: no limit is ever passed, no pool either."""
         pools: dict[str, Fraction] = {}
@@ -373,6 +430,8 @@ class Audit:
             if isinstance(record, Exposure) and record.party == "customer":
                 account = self._account(str(record.customer_id))
                 account.published, account.is_stale = record, False
+            elif isinstance(record, Exposure):
+                self._pools[str(record.group_id)] = record
             elif publication.topic == HOLDS:
                 self._note_hold(publication.key, record if isinstance(record, HoldEntry) else None)
 
@@ -390,7 +449,22 @@ class Audit:
             self.findings.append(text)
 
 
-def _records(taken: Taken, kind: type[Any]) -> Iterable[Any]:
+class LedTo:
+    """The decisions of an input and the events they are of; and what was refused that had waited for it."""
+
+    def __init__(self, decisions: list[CreditDecision], letters: list[DeadLetter]) -> None:
+        self.decisions = decisions
+        self.letters = letters
+        self.decided = frozenset(decision.input.event_id for decision in decisions if not decision.pro_forma)
+        self.refused = frozenset(str(letter.event_id) for letter in letters)
+
+
+def _late_letters(taken: Taken) -> list[DeadLetter]:
+    own = getattr(taken.event, "event_id", None)
+    return [letter for letter in _records(taken, DeadLetter) if letter.event_id != own]
+
+
+def _records(taken: Taken, kind: type[Any]) -> list[Any]:
     return [each.record for each in taken.publications if isinstance(each.record, kind)]
 
 
