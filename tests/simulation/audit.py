@@ -42,6 +42,7 @@ EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).date()
 FACTORS = {(documents, currency): factor for currency, documents, factor in CURRENCIES}
 PLAIN_PARAMETERS = frozenset({"automatic_release", "release_priority", "evaluate_on"})
 """With other ones a limit is not all that there is to say about who fits."""
+MEMBER_REPORTED = "GroupMemberReported"
 LIMIT_TYPE = "credit_limit_used"
 ONE_COMPARISON = frozenset({LIMIT_TYPE, "days_overdue", "order_amount"})
 """Rules that hit exactly when their one comparison holds."""
@@ -141,6 +142,8 @@ class Audit:
         self.groups: dict[str, tuple[str, int]] = {}
         """Currency and limit of each group that was accepted."""
         self.closed: set[str] = set()
+        self._counting: dict[str, set[str]] = {}
+        """The groups that count each customer."""
         self._pools: dict[str, Exposure] = {}
         """The last exposure of each group."""
         self._placed: dict[str, int] = {}
@@ -169,6 +172,9 @@ class Audit:
         for customer_id, account in self.accounts.items():
             for order_id in account.waiting.asked:
                 self._find(f"order {order_id} of {customer_id} still waits for its group")
+            for order_id, events in account.waiting.behind.items():
+                if events:
+                    self._find(f"{len(events)} events still wait behind order {order_id} of {customer_id}")
         for group_id in self.groups.keys() - self.closed:
             self._check_pool(group_id)
 
@@ -234,6 +240,19 @@ class Audit:
             self.groups.setdefault(event.group_id, (event.credit_currency, event.credit_limit_minor))
         if isinstance(event, e.CreditGroupClosed):
             self.closed.add(event.group_id)
+        if type(event).__name__ == MEMBER_REPORTED:
+            self._note_member(event)
+
+    def _note_member(self, event: Any) -> None:
+        """A customer that moves is counted by its new group before its old one forgets it (spec 5.2)."""
+        counting = self._counting.setdefault(event.customer_id, set())
+        if event.is_member:
+            counting.add(event.group_id)
+            return
+        counting.discard(event.group_id)
+        group_id = self._account(event.customer_id).group
+        if not counting and group_id in self.groups and group_id not in self.closed:
+            self._find(f"{event.customer_id} has left {event.group_id} and is counted by no group")
 
     def _apply_to_customer(self, partition: Partition, account: Account, event: e.Event, led_to: LedTo) -> None:
         def enter(entered: e.Event) -> None:
@@ -407,22 +426,56 @@ class Audit:
         if found is None or abs(found.exposure_minor - wanted) > len(members):
             self._find(f"pool {group_id} is published as {found}; its members are {float(wanted)}")
 
+    def check_strictly_at_the_end(self) -> None:
+        """No order is on hold that would fit: freed credit is offered, and one that does not fit blocks nobody."""
+        pools = self._pools_used()
+        for customer_id, account in self.accounts.items():
+            if not self._knows_limit(account):
+                continue
+            left = self._left_of(account, pools)
+            for order_id, order in account.books.orders.items():
+                counts = account.books.parts_of(order_id)[0] * account.factor
+                if order.verdict == "on_hold" and order.state == "open" and 0 < counts <= left:
+                    self._find(f"{order_id} of {customer_id} is on hold for {counts}, and {float(left)} is free")
+
+    def _left_of(self, account: Account, pools: dict[str, Fraction]) -> Fraction:
+        """What is free for a customer, of its own limit and of its group's, in its credit currency."""
+        assert account.limit is not None
+        own = Fraction(account.limit - account.books.committed() * account.factor)
+        if account.group not in self.groups:
+            return own
+        currency, limit = self.groups[account.group]
+        rate = Fraction(RATES.get((str(account.currency), currency), "1"))
+        in_group = (limit - pools[account.group] - ROUNDING_MINOR_MAX) / rate
+        return min(own, in_group) if account.limit else in_group
+
+    def _knows_limit(self, account: Account) -> bool:
+        """Whether the books know what counts and of what."""
+        is_open = account.group is None or account.group not in self.closed
+        return account.limit is not None and account.is_sure and account.factor > 0 and is_open
+
+    def _pools_used(self) -> dict[str, Fraction]:
+        """What released orders commit of each group's pool, in its currency."""
+        pools = dict.fromkeys(self.groups, Fraction(0))
+        for account in self.accounts.values():
+            if account.group in self.groups and self._knows_limit(account):
+                rate = Fraction(RATES.get((str(account.currency), self.groups[account.group][0]), "1"))
+                pools[account.group] += account.books.committed() * account.factor * rate
+        return pools
+
     def check_strictly(self) -> None:
         """Where only the rules release and nothing grows without asking: no limit is ever passed, no pool either."""
-        pools: dict[str, Fraction] = {}
         for customer_id, account in self.accounts.items():
-            if account.limit is None or not account.is_sure:
+            if not self._knows_limit(account):
                 continue
             used = account.books.committed() * account.factor
-            if used > max(0, account.limit) and (account.limit or account.group not in self.groups):
+            is_checked = account.limit or account.group not in self.groups
+            if is_checked and used > max(0, account.limit or 0):
                 self._find(f"{customer_id} has {used} released, its limit is {account.limit}")
-            if account.group in self.groups:
-                rate = Fraction(RATES.get((account.currency or "", self.groups[account.group][0]), "1"))
-                pools[account.group] = pools.get(account.group, Fraction(0)) + used * rate
-        for group_id, used_in_group in pools.items():
+        for group_id, used_of_pool in self._pools_used().items():
             limit = self.groups[group_id][1]
-            if used_in_group > limit + ROUNDING_MINOR_MAX:
-                self._find(f"pool {group_id} has {used_in_group} released, its limit is {limit}")
+            if used_of_pool > limit + ROUNDING_MINOR_MAX:
+                self._find(f"pool {group_id} has {float(used_of_pool)} released, its limit is {limit}")
 
     def _note_outputs(self, taken: Taken) -> None:
         for publication in taken.publications:

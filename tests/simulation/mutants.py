@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from itertools import islice
 from typing import Any
 from unittest.mock import patch
@@ -348,3 +350,7 @@ def an_order_counts_twice_in_its_own_check() -> Iterator[None]:
     buckets = Ledger.buckets
     with patch.object(Ledger, "buckets", lambda ledger, without=None: buckets(ledger)):
         yield
+
+
+if find_spec("credit_stream.core.pools") is not None:  # Credit groups are there, so they can be broken too.
+    import_module("tests.simulation.group_mutants")

@@ -12,6 +12,8 @@ from tests.simulation.world import World
 EVENTS = 150
 """That upstream sends in an average run; what it opens and closes with comes on top."""
 FINDINGS_MAX = 12
+UNDER_WAY = frozenset({"asked", "asked_at", "waiting", "reservations"})
+"""Tables of what is asked of groups, and granted by them, and not heard of since."""
 
 
 @dataclass
@@ -65,6 +67,18 @@ def _examine(world: World, outcome: Outcome) -> None:
             audit.check_strictly()
     replay.compare_stores(world.stores())
     audit.close()
+    if world.plan.strict and world.plan.document["parameters"]["automatic_release"] != "off":
+        audit.check_strictly_at_the_end()
     outcome.inputs, outcome.decisions, outcome.exposures = audit.inputs, audit.decisions, audit.exposures
     outcome.outputs, outcome.checkpoints = replay.outputs, replay.checkpoints
-    outcome.findings += (replay.differences + audit.findings + told)[:FINDINGS_MAX]
+    outcome.findings += (replay.differences + audit.findings + told + _left_over(replay))[:FINDINGS_MAX]
+
+
+def _left_over(replay: Replay) -> list[str]:
+    """Rows that say that something is still under way, though nothing is."""
+    return [
+        f"partition {partition} still has {len(under)} rows of {table} under {parent!r}"
+        for partition, rows in enumerate(replay.rows)
+        for (table, parent), under in rows.items()
+        if table in UNDER_WAY
+    ]
