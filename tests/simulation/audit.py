@@ -265,20 +265,16 @@ class Audit:
         """Decisions, and what was refused late, in the order in which what waited for them is taken."""
         for letter in led_to.letters:
             partition.seen.pop(("", str(letter.event_id)), None)
-        customers: set[str] = set()
         for decision in led_to.decisions:
-            event_id, customer_id = decision.input.event_id, decision.customer_id
+            event_id, order_id = decision.input.event_id, decision.order_id
             partition.decisions.setdefault(event_id, []).append(encode_output(decision))
-            account = self._account(customer_id)
+            account = self._account(decision.customer_id)
+            what = (led_to.decided, led_to.refused, partial(self._enter, account))
             if not decision.pro_forma:
-                enter = partial(self._enter, account)
-                account.waiting.decide(decision.order_id, event_id, led_to.decided, led_to.refused, enter)
+                account.waiting.decide(order_id, event_id, *what)
             self._check_decision(partition, decision)
-            customers.add(customer_id)
-        if led_to.refused:
-            customers |= {each for each, account in self.accounts.items() if account.waiting.asked}
-        for customer_id in sorted(customers):
-            account = self._account(customer_id)
+            account.waiting.go_on(order_id, *what)
+        for account in self.accounts.values() if led_to.refused else ():
             account.waiting.refuse(led_to.refused)
             for order_id in list(account.waiting.behind):
                 account.waiting.go_on(order_id, led_to.decided, led_to.refused, partial(self._enter, account))
@@ -430,7 +426,7 @@ class Audit:
         """No order is on hold that would fit: freed credit is offered, and one that does not fit blocks nobody."""
         pools = self._pools_used()
         for customer_id, account in self.accounts.items():
-            if not self._knows_limit(account):
+            if not self._knows_limit(account) or (account.group in self.groups and account.group not in pools):
                 continue
             left = self._left_of(account, pools)
             for order_id, order in account.books.orders.items():
@@ -455,12 +451,16 @@ class Audit:
         return account.limit is not None and account.is_sure and account.factor > 0 and is_open
 
     def _pools_used(self) -> dict[str, Fraction]:
-        """What released orders commit of each group's pool, in its currency."""
-        pools = dict.fromkeys(self.groups, Fraction(0))
+        """What released orders commit of the pools of which everything is known, in the group's currency."""
+        pools = {group_id: Fraction(0) for group_id in self.groups if group_id not in self.closed}
         for account in self.accounts.values():
-            if account.group in self.groups and self._knows_limit(account):
-                rate = Fraction(RATES.get((str(account.currency), self.groups[account.group][0]), "1"))
-                pools[account.group] += account.books.committed() * account.factor * rate
+            if account.group not in pools or account.currency is None:
+                continue
+            if not self._knows_limit(account):
+                del pools[account.group]
+                continue
+            rate = Fraction(RATES.get((account.currency, self.groups[account.group][0]), "1"))
+            pools[account.group] += account.books.committed() * account.factor * rate
         return pools
 
     def check_strictly(self) -> None:

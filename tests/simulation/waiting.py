@@ -60,24 +60,23 @@ class Waiting:
         """A decision that an event has led to: it no longer waits, nor does what came before it."""
         if self.asked.get(order_id) == event_id:
             del self.asked[order_id]
-        elif any(event.event_id == event_id for event in self.behind.get(order_id, ())):
-            self.go_on(order_id, decided, refused, enter, until=event_id)
+            return
+        behind = self.behind.get(order_id, [])
+        if any(event.event_id == event_id for event in behind):
+            self.go_on(order_id, decided, refused, enter)
+            enter(behind.pop(0))
 
     def refuse(self, refused: Container[str]) -> None:
         """What waited for an answer was refused when it came."""
         self.asked = {order_id: event_id for order_id, event_id in self.asked.items() if event_id not in refused}
 
-    def go_on(
-        self, order_id: str, decided: Container[str], refused: Container[str], enter: Enter, until: str | None = None
-    ) -> None:
-        """Takes what waited behind, until one of them waits itself, or one was taken."""
+    def go_on(self, order_id: str, decided: Container[str], refused: Container[str], enter: Enter) -> None:
+        """Takes what waited behind, up to one that waits for an answer itself, or whose decision is yet to be seen."""
         behind = self.behind.get(order_id, [])
-        while behind and order_id not in self.asked:
+        while behind and order_id not in self.asked and behind[0].event_id not in decided:
             event = behind.pop(0)
             if event.event_id in refused:
                 continue
             enter(event)
-            if event.event_id == until:
-                return
-            if is_checked(event) and event.event_id not in decided:
+            if is_checked(event):
                 self.asked[order_id] = event.event_id

@@ -305,6 +305,8 @@ class World:
     def _open(self, worker: Worker, partition: int) -> None:
         """The worker has the partition from now on: whoever had it is fenced, its own disk is brought up to date."""
         chance = self.chance
+        if not worker.is_up:
+            return
         self._owners[partition] = worker
         worker.running.pop(partition, None)
 
