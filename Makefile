@@ -16,7 +16,7 @@ PYTHON_IS_NEW_ENOUGH := $(shell $(PYTHON) -c 'import sys; print(sys.version_info
 MADE := $(VENV)/made-with-python-$(PYTHON_VERSION)
 INSTALLED := $(VENV)/installed
 
-.PHONY: run test check bench lock kill-test clean
+.PHONY: run test check bench lock kill-test simulate clean
 
 run: $(INSTALLED)
 	@$(BIN)/credit-stream demo
@@ -61,9 +61,14 @@ lock:
 	@echo 'hatchling>=1.27' | $(LOCK) --no-annotate --constraint requirements.lock --output-file deploy/build.lock -
 
 # Workers killed at random moments, then everything compared with a straight replay. make kill-test BUDGET=100 SEED=7
-BUDGET ?= 30
+kill-test: BUDGET ?= 30
 kill-test: $(INSTALLED)
 	@$(BIN)/python -m tests.kafka.campaign --kills $(BUDGET) $(if $(SEED),--seed $(SEED))
+
+# Simulated worlds, each from its own seed. make simulate BUDGET=10000 SEED=7 JOBS=2
+simulate: BUDGET ?= 1000
+simulate: $(INSTALLED)
+	@$(BIN)/python -m tests.simulation --seeds $(BUDGET) $(if $(SEED),--first $(SEED)) $(if $(JOBS),--jobs $(JOBS))
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

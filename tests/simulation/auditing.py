@@ -1,0 +1,46 @@
+"""The auditor looks at everything too: a narrow bridge to `tests.auditor`, the second model of the whole rule book.
+
+It speaks JSON only. It is told what the core was told: what could not be read, and what the engine refused before the
+core saw it, is checked by `audit` alone.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from credit_stream.core.topics import INTERNAL_TOPICS
+from credit_stream.wire.faults import Fault
+from credit_stream.wire.json_lines import event_to_json, output_to_json
+from tests.simulation.history import Taken
+
+MODULE = "tests.auditor.auditor"
+
+
+def is_there() -> bool:
+    """Whether this checkout has the auditor."""
+    try:
+        return find_spec(MODULE) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class Auditing:
+    """One history told to the auditor; what it finds, as text."""
+
+    def __init__(self, partitions: int) -> None:
+        self._auditor: Any = import_module(MODULE).Auditor(partitions=partitions, follow=False)
+
+    def take(self, taken: Taken) -> list[str]:
+        """One input of a partition and what it led to."""
+        if taken.position is None or isinstance(taken.event, Fault):
+            return []
+        event = event_to_json(taken.event)
+        outputs = [
+            output_to_json(each.topic, each.key, each.record)  # type: ignore[arg-type] # requests are left out
+            for each in taken.publications
+            if each.topic not in INTERNAL_TOPICS
+        ]
+        findings = self._auditor.take(event, outputs, partition=taken.partition)
+        return [f"auditor, {event['type']} {taken.event.event_id}: {finding}" for finding in findings]
