@@ -15,7 +15,7 @@ from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
 from credit_stream.core.events import Checkpoint, CustomerUpdated, GroupCondition, Posting
 from credit_stream.core.facts import Facts, facts_of
-from credit_stream.core.limits import NO_LIMIT
+from credit_stream.core.limits import NO_LIMIT, GroupFigures
 from credit_stream.core.money import divide_half_even
 from credit_stream.core.outputs import (
     Cause,
@@ -59,6 +59,11 @@ class Judgement(Struct, frozen=True):
     def needs_group(self) -> bool:
         """Whether the group has to be asked before there can be a verdict."""
         return self.facts.group is None and bool(self.conditions or self.released_below)
+
+    @property
+    def group(self) -> GroupFigures | None:
+        """What the group answered, if it counts: not where the own limit holds the order by itself (spec 4.3)."""
+        return self.facts.group if self.conditions or self.released_below else None
 
     @property
     def lacks_grant(self) -> bool:
@@ -321,7 +326,7 @@ def decision_of(
         currency=ledger.currency or order.currency,
         exposure_before=facts.before,
         exposure_after=after,
-        limit=_limit_of(facts),
+        limit=_limit_of(found),
         exchange_rate=order.rate if foreign else None,
         business_date=work.today,
         settings_version=work.partition.settings_version,
@@ -330,20 +335,20 @@ def decision_of(
         actor=actor,
         release_reason=release_reason,
         posting=posting,
-        over_limit_by_minor=_over_limit_by(facts, after.total_minor),
+        over_limit_by_minor=_over_limit_by(found, after.total_minor),
         supersedes=None if pro_forma else order.last_decision_id,
         cause=cause,
     )
 
 
-def _limit_of(facts: Facts) -> LimitParts:
+def _limit_of(found: Judgement) -> LimitParts:
     """The limit that was checked (spec 4.3). `group_exposure` is the pool without what counts of the order.
 
     Part of the order may have been invoiced while the group was asked, and is one of the others' commitments now.
     """
+    facts, group = found.facts, found.group
     if facts.work.parameters.exposure_scope == "none":
         return NO_LIMIT
-    group = facts.group
     if facts.is_groups_alone:
         source: LimitSource = "group"
     elif group is not None:
@@ -356,12 +361,13 @@ def _limit_of(facts: Facts) -> LimitParts:
     return changed(facts.limit, source=source, group_total_minor=group.limit_minor, group_exposure_minor=without)
 
 
-def _over_limit_by(facts: Facts, used_minor: int) -> int:
+def _over_limit_by(found: Judgement, used_minor: int) -> int:
     """By how much the use passes the limit that was checked: of two that are, the more. In credit currency.
 
     What the pool is over in another currency is measured by what the order itself is in both.
     """
-    total, group = facts.limit.total_minor, facts.group
+    facts, group = found.facts, found.group
+    total = facts.limit.total_minor
     if facts.work.parameters.exposure_scope == "none" or total is None:
         return 0
     over = 0 if facts.is_groups_alone else max(0, used_minor - total)
