@@ -62,7 +62,7 @@ class Plan:
         return cls(
             events=int(events * chance.choice((0.3, 0.7, 1.0, 1.0, 1.5))),
             customers=chance.choice((2, 4, 6, 10)),
-            groups=chance.choice((0, 0, 1, 1, 2, 3)),
+            groups=chance.choice((0, 1, 1, 2) if is_strict else (0, 0, 1, 1, 2, 3)),
             strict=is_strict,
             noise=chance.choice((0.0, 0.02, 0.1)),
             repeats=chance.choice((0.0, 0.05, 0.25)),
