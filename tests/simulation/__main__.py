@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from itertools import count
 
 from tests.simulation.campaign import conduct
 from tests.simulation.mutants import MUTANTS, catch
-from tests.simulation.run import EVENTS
+from tests.simulation.run import EVENTS, run
 
 MUTANT_SEEDS_MAX = 200
 
@@ -27,12 +28,14 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=EVENTS, help="events of an average run")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--failures", type=int, default=10, help="failing seeds after which to stop")
+    parser.add_argument("--auditor", action="store_true", help="have the auditor look at everything too; slow")
     parser.add_argument("--mutants", action="store_true", help="broken variants instead: each must be caught")
     given = parser.parse_args()
     if given.mutants:
         return _mutants(given.first)
     seeds = [given.seed] if given.seed is not None else range(given.first, given.first + given.seeds)
-    campaign = conduct(seeds, given.events, given.jobs, given.failures, lambda text: print(text, flush=True))
+    way = partial(run, events=given.events, with_auditor=given.auditor)
+    campaign = conduct(seeds, way, given.jobs, given.failures, lambda text: print(text, flush=True))
     print(campaign.text())
     return 1 if campaign.failed else 0
 

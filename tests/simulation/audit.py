@@ -56,6 +56,8 @@ class Account:
     currency: str | None = None
     """Credit currency; None while there is no profile."""
     group: str | None = None
+    was_in_none: bool = False
+    """Whether it ever left one group and was in no other."""
     limit: int | None = None
     """As the first profile had it; in a strict plan it stays so."""
     documents: str | None = None
@@ -251,7 +253,8 @@ class Audit:
             return
         counting.discard(event.group_id)
         group_id = self._account(event.customer_id).group
-        if not counting and group_id in self.groups and group_id not in self.closed:
+        is_counted = bool(counting) or self._account(event.customer_id).was_in_none
+        if not is_counted and group_id in self.groups and group_id not in self.closed:
             self._find(f"{event.customer_id} has left {event.group_id} and is counted by no group")
 
     def _apply_to_customer(self, partition: Partition, account: Account, event: e.Event, led_to: LedTo) -> None:
@@ -270,8 +273,7 @@ class Audit:
             partition.decisions.setdefault(event_id, []).append(encode_output(decision))
             account = self._account(decision.customer_id)
             what = (led_to.decided, led_to.refused, partial(self._enter, account))
-            if not decision.pro_forma:
-                account.waiting.decide(order_id, event_id, *what)
+            account.waiting.decide(order_id, event_id, *what)
             self._check_decision(partition, decision)
             account.waiting.go_on(order_id, *what)
         for account in self.accounts.values() if led_to.refused else ():
@@ -508,7 +510,7 @@ class LedTo:
     def __init__(self, decisions: list[CreditDecision], letters: list[DeadLetter]) -> None:
         self.decisions = decisions
         self.letters = letters
-        self.decided = frozenset(decision.input.event_id for decision in decisions if not decision.pro_forma)
+        self.decided = frozenset(decision.input.event_id for decision in decisions)
         self.refused = frozenset(str(letter.event_id) for letter in letters)
 
 
@@ -528,6 +530,7 @@ def _profile(account: Account, event: e.CustomerUpdated) -> None:
     if account.currency is None:
         account.limit = event.credit_limit_minor or 0
     account.currency = event.credit_currency
+    account.was_in_none |= account.group is not None and event.customer_credit_group is None
     account.group = event.customer_credit_group
     account.is_excluded |= event.exclude_from_credit_management
 

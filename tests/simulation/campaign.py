@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import get_context
 
-from tests.simulation.run import EVENTS, Outcome, run
+from tests.simulation.run import Outcome, run
 
 SEEDS_AT_ONCE = 8
 """That a process gets to do in one piece."""
@@ -48,30 +48,21 @@ class Campaign:
         )
 
 
-def outcomes(seeds: Iterable[int], events: int = EVENTS, jobs: int = 1) -> Iterator[Outcome]:
-    """Runs the seeds, here or in so many processes."""
+def outcomes(seeds: Iterable[int], way: Callable[[int], Outcome] = run, jobs: int = 1) -> Iterator[Outcome]:
+    """Runs the seeds in this way, here or in so many processes."""
     if jobs == 1:
-        for seed in seeds:
-            yield run(seed, events)
+        yield from map(way, seeds)
         return
     with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(_Sized(events), seeds, SEEDS_AT_ONCE)
+        yield from pool.imap(way, seeds, SEEDS_AT_ONCE)
 
 
-class _Sized:
-    """`run` with a size, as another process can get it."""
-
-    def __init__(self, events: int) -> None:
-        self._events = events
-
-    def __call__(self, seed: int) -> Outcome:
-        return run(seed, self._events)
-
-
-def conduct(seeds: Iterable[int], events: int, jobs: int, failures_max: int, say: Callable[[str], None]) -> Campaign:
+def conduct(
+    seeds: Iterable[int], way: Callable[[int], Outcome], jobs: int, failures_max: int, say: Callable[[str], None]
+) -> Campaign:
     """Runs the seeds until so many have failed; `say` is told of each that has."""
     campaign = Campaign()
-    for outcome in outcomes(seeds, events, jobs):
+    for outcome in outcomes(seeds, way, jobs):
         campaign.add(outcome)
         if outcome.findings:
             say(str(outcome))

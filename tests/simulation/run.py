@@ -43,20 +43,19 @@ class Outcome:
         return "\n".join([f"seed {self.seed} failed; alone: {self.command}", *(f"  {text}" for text in self.findings)])
 
 
-def run(seed: int, events: int = EVENTS) -> Outcome:
-    """Runs a seed. The same seed is the same run, step by step."""
+def run(seed: int, events: int = EVENTS, *, with_auditor: bool = False) -> Outcome:
+    """Runs a seed. The same seed is the same run, step by step. `with_auditor`: the second model looks at it too."""
     world = World(seed, events)
     world.run()
     outcome = Outcome(seed, events, world.steps, faults=dict(world.faults), findings=list(world.troubles))
     if not world.troubles:
-        _examine(world, outcome)
+        _examine(world, outcome, auditing.Auditing(world.partitions) if with_auditor else None)
     return outcome
 
 
-def _examine(world: World, outcome: Outcome) -> None:
+def _examine(world: World, outcome: Outcome, auditor: auditing.Auditing | None) -> None:
     """Everything that was committed is computed again and looked at."""
     replay, audit = Replay(world.brokers), Audit(world.partitions)
-    auditor = auditing.Auditing(world.partitions) if auditing.is_there() else None
     told: list[str] = []
     for inputs in replay:
         for taken in inputs:

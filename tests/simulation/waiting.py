@@ -45,7 +45,8 @@ class Waiting:
         """An event of the customer. `decided`: the ids of events that a decision was made for just now."""
         order_id = getattr(event, "order_id", "")
         behind = self.behind.setdefault(order_id, []) if order_id in self.asked else []
-        if order_id in self.asked and (is_checked(event) or (isinstance(event, ENDS) and behind)):
+        is_trial = isinstance(event, e.OrderCheckpointReached)
+        if order_id in self.asked and (is_checked(event) or is_trial or (isinstance(event, ENDS) and behind)):
             behind.append(event)
             return
         enter(event)

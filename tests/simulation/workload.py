@@ -62,7 +62,7 @@ class Plan:
         return cls(
             events=int(events * chance.choice((0.3, 0.7, 1.0, 1.0, 1.5))),
             customers=chance.choice((2, 4, 6, 10)),
-            groups=chance.choice((0, 0, 1, 1, 2, 3)),
+            groups=chance.choice((0, 1, 1, 2) if is_strict else (0, 0, 1, 1, 2, 3)),
             strict=is_strict,
             noise=chance.choice((0.0, 0.02, 0.1)),
             repeats=chance.choice((0.0, 0.05, 0.25)),
@@ -133,6 +133,7 @@ class Upstream:
         self._numbers = 0
         self._version = 0
         self._sent: list[Message] = []
+        self._group_currencies = {f"G{number}": chance.choice(("USD", "EUR")) for number in range(plan.groups)}
         self._clients = [self._new_client(number) for number in range(plan.customers)]
         self._left = plan.events
         self._moves = list(STRICT_MOVES if plan.strict else MOVES)
@@ -245,8 +246,11 @@ class Upstream:
         return self._profile(client)
 
     def _group_event(self, group_id: str, limit: int) -> list[Message]:
-        currency = self._chance.choice(("USD", "EUR"))
-        fields = {"credit_currency": currency, "credit_limit_minor": limit, "credit_limit_expires_on": FAR_DAY}
+        fields = {
+            "credit_currency": self._group_currencies[group_id],
+            "credit_limit_minor": limit,
+            "credit_limit_expires_on": FAR_DAY,
+        }
         return self.send(e.CreditGroupUpdated, group_id=group_id, name=group_id, **fields)
 
     def _group(self, client: Client) -> list[Message]:
@@ -287,15 +291,25 @@ class Upstream:
     def _amount(self, client: Client) -> int:
         """Nearly always one that matters: what is left of a limit, all of it, a part of it, or one more or less."""
         chance, edge = self._chance, client.edge
-        left = max(0, edge - client.used)
-        near = chance.choice((left, left, edge, edge // 2, edge // 4, edge // 10, chance.randrange(edge)))
+        left, left_in_pool = max(0, edge - client.used), self._left_in_pool(client)
+        near = chance.choice((left, left_in_pool, edge, edge // 2, edge // 4, edge // 10, chance.randrange(edge)))
         amount = max(0, near + chance.choice((0, 0, 0, 1, -1)))
         return -amount if not self.plan.strict and chance.random() < 0.03 else amount
+
+    def _left_in_pool(self, client: Client) -> int:
+        """What upstream thinks is left for the customer of its group's limit, in its documents' currency."""
+        if client.group is None:
+            return max(0, client.edge - client.used)
+        members = [each for each in self._clients if each.group == client.group]
+        in_dollars = sum(each.used * each.factor * (2 if each.currency == "EUR" else 1) for each in members)
+        limit = LIMIT * (2 if self._group_currencies[client.group] == "EUR" else 1)
+        left = (limit - in_dollars) // (client.factor * (2 if client.currency == "EUR" else 1))
+        return min(max(0, left), 2 * LIMIT)
 
     def _place_order(self, client: Client) -> list[Message]:
         order_id = f"O{self._numbers}"
         amount = self._amount(client)
-        if amount <= client.edge - client.used:
+        if amount <= min(client.edge - client.used, self._left_in_pool(client)):
             client.used += amount
         client.orders[order_id] = Paper(amount, amount)
         kind = e.OrderChanged if self._chance.random() < 0.05 else e.OrderPlaced
