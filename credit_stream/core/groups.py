@@ -15,10 +15,10 @@ from credit_stream.core.events import (
     GroupMembershipChanged,
     GroupState,
 )
-from credit_stream.core.journals import TEMPORARY_LIMITS_MAX
+from credit_stream.core.journals import TEMPORARY_LIMITS_MAX, limit_changed, temporary_limit
 from credit_stream.core.outputs import LimitChanged
 from credit_stream.core.pools import PoolLedger, Wish, put_group_on_agenda
-from credit_stream.core.rows import LINE, MEMBERS, InLine, Member, TemporaryLimit
+from credit_stream.core.rows import LINE, MEMBERS, InLine, Member
 from credit_stream.core.topics import GROUP_ANSWERS
 from credit_stream.core.view import Publication, Refusal
 from credit_stream.core.work import Work
@@ -154,33 +154,16 @@ def group_limit_posted(work: Work, ledger: PoolLedger, event: GroupLimitPosted) 
         return Refusal(codes.INVALID, f"A group has at most {TEMPORARY_LIMITS_MAX} temporary limits at once.")
     else:
         _add_temporary(work, ledger, event)
-    work.publish(
-        event.group_id,
-        LimitChanged(
-            party="group",
-            group_id=event.group_id,
-            currency=event.currency,
-            old_limit_minor=old,
-            new_limit_minor=event.credit_limit_minor,
-            expires_on=event.expires_on,
-            from_date=event.from_date,
-            to_date=event.to_date,
-            journal_id=event.journal_id,
-            line=event.line,
-            actor=event.actor,
-            reason=event.reason,
-        ),
-    )
+    work.publish(event.group_id, limit_changed(event, old))
     return None
 
 
 def _add_temporary(work: Work, ledger: PoolLedger, event: GroupLimitPosted) -> None:
-    assert event.from_date is not None and event.to_date is not None, "checked when the line was drafted"
-    limit = TemporaryLimit(event.credit_limit_minor, event.from_date, event.to_date, event.journal_id, event.line)
+    limit = temporary_limit(event)
     lasting = [other for other in ledger.group.temporary_limits if other.to_date >= work.today]
     ledger.change_group(changed(ledger.group, temporary_limits=(*lasting, limit)))
-    put_group_on_agenda(work, event.from_date, ledger.group_id)
-    put_group_on_agenda(work, event.to_date + 1, ledger.group_id)
+    put_group_on_agenda(work, limit.from_date, ledger.group_id)
+    put_group_on_agenda(work, limit.to_date + 1, ledger.group_id)
 
 
 # --- what members tell and ask ----------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from credit_stream.core.topics import POSTINGS
 from credit_stream.core.view import Publication, Refusal
 from credit_stream.core.work import Work
 
+PostedLine = JournalLinePosted | GroupLimitPosted
 LINES_MAX = 10_000
 """Lines of one journal: it is published whole."""
 TEMPORARY_LIMITS_MAX = 1_000
@@ -203,23 +204,7 @@ def journal_line_posted(work: Work, ledger: Ledger, event: JournalLinePosted) ->
         return Refusal(codes.INVALID, f"A customer has at most {TEMPORARY_LIMITS_MAX} temporary limits at once.")
     else:
         _add_temporary(work, ledger, event)
-    work.publish(
-        event.customer_id,
-        LimitChanged(
-            party="customer",
-            customer_id=event.customer_id,
-            currency=event.currency,
-            old_limit_minor=old,
-            new_limit_minor=event.credit_limit_minor,
-            expires_on=event.expires_on,
-            from_date=event.from_date,
-            to_date=event.to_date,
-            journal_id=event.journal_id,
-            line=event.line,
-            actor=event.actor,
-            reason=event.reason,
-        ),
-    )
+    work.publish(event.customer_id, limit_changed(event, old))
     work.free(event.customer_id)
     return None
 
@@ -238,9 +223,36 @@ def _set_limit(work: Work, ledger: Ledger, event: JournalLinePosted) -> None:
 
 
 def _add_temporary(work: Work, ledger: Ledger, event: JournalLinePosted) -> None:
-    assert event.from_date is not None and event.to_date is not None, "checked when the line was drafted"
-    limit = TemporaryLimit(event.credit_limit_minor, event.from_date, event.to_date, event.journal_id, event.line)
+    limit = temporary_limit(event)
     lasting = [other for other in ledger.customer.temporary_limits if other.to_date >= work.today]
     ledger.change_customer(changed(ledger.customer, temporary_limits=(*lasting, limit)))
-    work.put_on_agenda(event.from_date, event.customer_id)
-    work.put_on_agenda(event.to_date + 1, event.customer_id)
+    work.put_on_agenda(limit.from_date, event.customer_id)
+    work.put_on_agenda(limit.to_date + 1, event.customer_id)
+
+
+# --- of customers and groups alike ------------------------------------------------------------------------------
+
+
+def temporary_limit(event: PostedLine) -> TemporaryLimit:
+    """The temporary limit that a posted line sets."""
+    assert event.from_date is not None and event.to_date is not None, "checked when the line was drafted"
+    return TemporaryLimit(event.credit_limit_minor, event.from_date, event.to_date, event.journal_id, event.line)
+
+
+def limit_changed(event: PostedLine, old_limit_minor: int) -> LimitChanged:
+    """What is published of a posted line."""
+    return LimitChanged(
+        party="group" if isinstance(event, GroupLimitPosted) else "customer",
+        customer_id=None if isinstance(event, GroupLimitPosted) else event.customer_id,
+        group_id=event.group_id if isinstance(event, GroupLimitPosted) else None,
+        currency=event.currency,
+        old_limit_minor=old_limit_minor,
+        new_limit_minor=event.credit_limit_minor,
+        expires_on=event.expires_on,
+        from_date=event.from_date,
+        to_date=event.to_date,
+        journal_id=event.journal_id,
+        line=event.line,
+        actor=event.actor,
+        reason=event.reason,
+    )
