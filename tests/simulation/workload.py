@@ -657,7 +657,7 @@ MOVES: dict[Move, int] = {
     Upstream._evaluate: 2,
     Upstream._ask: 1,
     Upstream._update: 2,
-    Upstream._move: 1,
+    Upstream._move: 2,
     Upstream._group: 1,
     Upstream._policy: 2,
     Upstream._journal: 1,
