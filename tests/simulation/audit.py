@@ -93,7 +93,7 @@ class Partition:
     settings: rule_books.Document = field(default_factory=dict)
     rates: set[tuple[str, str]] = field(default_factory=set)
     seen: dict[tuple[str, str], e.Event] = field(default_factory=dict)
-    decisions: dict[str, list[bytes]] = field(default_factory=dict)
+    decisions: dict[tuple[str, str], list[bytes]] = field(default_factory=dict)
     """By the event that led to them, now or when a group had answered."""
 
     @property
@@ -196,15 +196,14 @@ class Audit:
         """The same event again changes nothing and gives the same decisions, byte for byte (spec 2)."""
         if isinstance(event, e.ClockTicked) or TOPIC_OF_EVENT[type(event)] in INTERNAL_TOPICS:
             return False
-        topic = TOPIC_OF_EVENT[type(event)]
-        key = (topic if topic in BROADCAST_TOPICS else "", event.event_id)
+        key = _name(TOPIC_OF_EVENT[type(event)], event.event_id)
         before = partition.seen.setdefault(key, event)
         if before is event:
             return False
         if before != event:
             self._find(f"the id of {before} was used again for {event}, which was accepted")
         made = [encode_output(each) for each in _records(taken, CreditDecision)]
-        if len(made) != len(taken.publications) or made != partition.decisions.get(event.event_id, []):
+        if len(made) != len(taken.publications) or made != partition.decisions.get(key, []):
             self._find(f"{event} came again and led to something else than before")
         return True
 
@@ -270,7 +269,8 @@ class Audit:
             partition.seen.pop(("", str(letter.event_id)), None)
         for decision in led_to.decisions:
             event_id, order_id = decision.input.event_id, decision.order_id
-            partition.decisions.setdefault(event_id, []).append(encode_output(decision))
+            name = _name(decision.input.topic, event_id)
+            partition.decisions.setdefault(name, []).append(encode_output(decision))
             account = self._account(decision.customer_id)
             what = (led_to.decided, led_to.refused, partial(self._enter, account))
             account.waiting.decide(order_id, event_id, *what)
@@ -512,6 +512,11 @@ class LedTo:
         self.letters = letters
         self.decided = frozenset(decision.input.event_id for decision in decisions)
         self.refused = frozenset(str(letter.event_id) for letter in letters)
+
+
+def _name(topic: str, event_id: str) -> tuple[str, str]:
+    """An event's id in the name space that it is of: what every partition reads has its own."""
+    return topic if topic in BROADCAST_TOPICS else "", event_id
 
 
 def _late_letters(taken: Taken) -> list[DeadLetter]:
