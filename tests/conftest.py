@@ -1,4 +1,5 @@
-"""What every test here shares: nothing is left out unnoticed, and random tests say how to repeat them.
+"""What every test here shares: nothing is left out unnoticed, every decision proves itself, and random tests say how to
+repeat them.
 
 A test that lacks a part that not every machine has (shared data, a broker, a browser) calls `pytest.skip` with the
 reason. `make test` lists every such reason at its end. With CREDIT_STREAM_REQUIRE_ALL=1, as in `.ci/run`, leaving out
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.every_decision import EXPLAINER, watch
+
 REQUIRE_ALL = "CREDIT_STREAM_REQUIRE_ALL"
 SEED = "CREDIT_STREAM_SEED"
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,15 +30,17 @@ left_out: pytest.StashKey[Counter[str]] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begins the count of what is left out."""
+    """Begins the count of what is left out, and to explain every decision."""
     config.stash[left_out] = Counter()
+    config.add_cleanup(watch())
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Counts a skipped test, or fails it where everything is required."""
+    """Counts a skipped test, or fails it where everything is required; fails one whose decisions are not proven."""
     report = yield
     note_left_out(item.config, report)
+    note_contradictions(report)
     return report
 
 
@@ -62,8 +67,19 @@ def note_left_out(config: pytest.Config, report: pytest.TestReport | pytest.Coll
     config.stash[left_out][reason] += 1
 
 
+def note_contradictions(report: pytest.TestReport) -> None:
+    """A decision that does not follow from its own figures fails a test that is expected to fail, too (spec 11)."""
+    faults = EXPLAINER.take_faults()
+    if faults and report.outcome != "failed":
+        report.outcome = "failed"
+        report.longrepr = "a decision contradicts itself:\n\n" + "\n\n".join(faults)
+        vars(report).pop("wasxfail", None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says plainly what was left out and why."""
+    """Says how many decisions were explained, and plainly what was left out and why."""
+    if EXPLAINER.decisions:
+        terminalreporter.write_line(f"{EXPLAINER.decisions:,} decisions explained from their own bytes")
     counts = config.stash[left_out]
     if not counts:
         return

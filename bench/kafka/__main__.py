@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, TypeVar
 from bench.kafka import growth, latency, restore, throughput
 from bench.kafka.events import Load
 from bench.kafka.growth import Size
-from bench.kafka.jobs import JOBS, Core, Job, job
+from bench.kafka.jobs import GROUPS, JOBS, Core, Job, job
 from bench.kafka.latency import Latency
 from bench.kafka.restore import Restore
 from bench.kafka.throughput import Throughput
@@ -40,7 +40,7 @@ from credit_stream.local_kafka import LocalKafka
 T = TypeVar("T")
 
 HEAP_MB = 512
-ALL_JOBS = tuple(each.name for each in JOBS)
+ALL_JOBS = tuple(each.name for each in JOBS if each.core != "groups")
 
 
 class Broker(NamedTuple):
@@ -178,7 +178,7 @@ def arguments() -> argparse.ArgumentParser:
     first.add_argument("--hot-share", type=float, default=0, help="of all events one customer's (default: none)")
     first.add_argument("--full-events", type=int, default=200_000, help="for the full core (default: %(default)s)")
     first.add_argument("--hashed", type=int, default=2_000, help="outputs of a partition (default: %(default)s)")
-    second = command(commands, "latency", measure_latency, "produce to a read_committed reader")
+    second = command(commands, "latency", measure_latency, "produce to a read_committed reader", (*ALL_JOBS, GROUPS))
     second.add_argument("--rates", default="100,500,2000", help="events a second (default: %(default)s)")
     second.add_argument("--seconds", type=float, default=20, help="measured at a rate (default: %(default)s)")
     second.add_argument("--warm-up", type=float, default=5, help="before these (default: %(default)s)")

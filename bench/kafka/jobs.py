@@ -11,7 +11,7 @@ from bench.kafka.run import Run, create_topics
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.topics import create
 
-Core = Literal["counting", "full"]
+Core = Literal["counting", "full", "groups"]
 
 
 class Job(NamedTuple):
@@ -94,6 +94,7 @@ def _our_job_on_faust(name: str, about: str, core: Core) -> Job:
 
 
 KAFKA_STREAMS = "kafka-streams"
+GROUPS = "groups"
 JOBS = (
     _our_job("ours", "our engine with a counting core, librdkafka host", "counting"),
     _our_job_on_faust("ours-faust", "the same, Faust host", "counting"),
@@ -106,6 +107,7 @@ JOBS = (
     Job("faust-rocksdb", "the same, table in RocksDB", _faust_command, _faust("rocksdb://")),
     _our_job("full", "our engine with the credit decisions, librdkafka host", "full"),
     _our_job_on_faust("full-faust", "the same, Faust host", "full"),
+    _our_job(GROUPS, "the credit decisions with every customer in a credit group (latency only)", "groups"),
 )
 """Ours and the peers. Those that are `full` decide about the company's events; all others count."""
 

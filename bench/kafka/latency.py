@@ -104,7 +104,7 @@ def measure(job: Job, setting: Setting) -> list[Latency]:
     counts = [int(rate * (setting.warm_up_s + setting.seconds)) for rate in setting.rates]
     total = PRIMING + sum(counts)
     load = setting.load if job.core == "counting" else setting.full_load
-    traffic = CountingTraffic(load, total) if job.core == "counting" else DecidingTraffic(load)
+    traffic = CountingTraffic(load, total) if job.core == "counting" else DecidingTraffic(load, job.core == "groups")
     with new_run(setting.brokers, setting.partitions) as run:
         job.prepare(run)
         fill(run, chain(traffic.setup(), traffic.events(0, PRIMING)))

@@ -60,7 +60,7 @@ def main() -> None:
     """Makes the events first, so that sending has nothing else to do."""
     brokers, topic, core, rate, count, start_s, first, customers, seed = sys.argv[1:]
     load = Load(int(seed), int(customers))
-    traffic = CountingTraffic(load, 0) if core == "counting" else DecidingTraffic(load)
+    traffic = CountingTraffic(load, 0) if core == "counting" else DecidingTraffic(load, core == "groups")
     events = list(traffic.events(int(first), int(count)))
     print(msgspec.json.encode(send(brokers, topic, float(rate), float(start_s), events)).decode())
 

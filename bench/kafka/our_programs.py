@@ -16,5 +16,5 @@ def encode(record: OutputRecord | Event) -> bytes:
     return b"%d" % record.processed
 
 
-PROGRAMS = {"counting": Program(read, counting_step, encode), "full": CREDIT}
-"""`counting`: one row and one record an event. `full`: the credit decisions."""
+PROGRAMS = {"counting": Program(read, counting_step, encode), "full": CREDIT, "groups": CREDIT}
+"""`counting`: one row and one record an event. `full`, `groups`: the credit decisions."""

@@ -1,6 +1,6 @@
 """A worker of ours: `python -m bench.kafka.our_worker CORE BROKERS APPLICATION_ID TOPIC_PREFIX STATE_DIRECTORY`.
 
-CORE is `counting` or `full`. Everything else is what `credit-stream worker` runs.
+CORE is `counting`, `full` or `groups`. Everything else is what `credit-stream worker` runs.
 """
 
 from __future__ import annotations

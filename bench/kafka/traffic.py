@@ -11,14 +11,17 @@ from typing import Protocol
 from bench.kafka.backlog import Record
 from bench.kafka.events import Load, payload
 from credit_stream.company import rule_book_json
-from credit_stream.core.events import CustomerUpdated, OrderPlaced, SettingsPublished
+from credit_stream.core.events import CreditGroupUpdated, CustomerUpdated, OrderPlaced, SettingsPublished
 from credit_stream.core.outputs import CreditDecision
-from credit_stream.core.topics import CUSTOMERS, DECISIONS, ORDERS, RUNS, SETTINGS
+from credit_stream.core.topics import CUSTOMERS, DECISIONS, GROUPS, ORDERS, RUNS, SETTINGS
 from credit_stream.wire.avro import decode, encode_event
 from credit_stream.wire.keys import SETTINGS_KEY
 
 LIMIT_MINOR = 10**12
 AMOUNT_MINOR = 10_000
+MEMBERS = 40
+"""Of one credit group."""
+EXPIRES_ON = 40_000
 
 
 class Traffic(Protocol):
@@ -71,9 +74,10 @@ class DecidingTraffic:
 
     output = DECISIONS
 
-    def __init__(self, load: Load) -> None:
-        """Its customers all have a limit that is never reached."""
+    def __init__(self, load: Load, groups: bool = False) -> None:
+        """Its customers all have a limit that is never reached, with `groups` one that forty of them share."""
         self._load = load
+        self._groups = -(-load.customers // MEMBERS) if groups else 0
         self._now = int(time.time() * 1000)
 
     def setup(self) -> Iterator[Record]:
@@ -81,6 +85,8 @@ class DecidingTraffic:
         now = self._now - 1000
         rules = SettingsPublished(event_id="settings", occurred_at=now, version=1, document=rule_book_json())
         yield Record(SETTINGS, 0, SETTINGS_KEY, encode_event(rules), now)
+        for number in range(self._groups):
+            yield self._group(number, now)
         for number, key in enumerate(self._load.names()):
             customer = CustomerUpdated(
                 event_id=f"customer-{number}",
@@ -88,8 +94,21 @@ class DecidingTraffic:
                 customer_id=key,
                 credit_currency="EUR",
                 credit_limit_minor=LIMIT_MINOR,
+                customer_credit_group=f"g{number % self._groups}" if self._groups else None,
             )
             yield Record(CUSTOMERS, None, key, encode_event(customer), now)
+
+    def _group(self, number: int, now: int) -> Record:
+        key = f"g{number}"
+        group = CreditGroupUpdated(
+            event_id=f"group-{number}",
+            occurred_at=now,
+            group_id=key,
+            credit_currency="EUR",
+            credit_limit_minor=MEMBERS * LIMIT_MINOR,
+            credit_limit_expires_on=EXPIRES_ON,
+        )
+        return Record(GROUPS, None, key, encode_event(group), now)
 
     def events(self, first: int, count: int) -> Iterator[Record]:
         """Orders of the load's customers."""

@@ -81,7 +81,7 @@ def command(
     from credit_stream.company import Plan
     from credit_stream.service.run import Address
 
-    plan = Plan(seed=seed, customers=size, days=None, orders_a_day=ORDERS_A_DAY_OF_CUSTOMER * size)
+    plan = Plan(seed=seed, customers=size, days=None, orders_a_day=ORDERS_A_DAY_OF_CUSTOMER * size, groups=True)
     _demo(data or DATA_DEFAULT, plan, days, None if once else (speed, Address(host, port)), as_json)
 
 

@@ -68,6 +68,8 @@ LIMIT_SOURCES: Mapping[str, str] = {
     "none": "no limit is checked",
 }
 
+GROUP_LIMIT_USED = "group_limit_used"
+"""Not a type of rule: what `credit_limit_used` sees of the credit group."""
 SUBJECTS: Mapping[str, str] = {
     "days_overdue": "the oldest open invoice is {observed} overdue",
     "account_status": "the account status is {observed}",
@@ -79,6 +81,9 @@ SUBJECTS: Mapping[str, str] = {
     "credit_limit_used": "used with this order: {observed}",
 }
 """What a rule of a type looks at, with its figure."""
+GROUP_SUBJECT = "used by the credit group with this order: {observed}"
+TEXT_TYPES = frozenset({"account_status", "payment_terms", "risk_group"})
+"""Types that compare two texts. Where others show a text, there was no figure to compare: "nothing overdue"."""
 
 
 def explained(decision: CreditDecision) -> list[str]:
@@ -132,7 +137,8 @@ def _why(decision: CreditDecision) -> list[str]:
 def _rules(decision: CreditDecision) -> list[str]:
     if not decision.rules:
         return ["No rule was looked at."]
-    return [f"{_mark(rule)} {rule.rule_id}: {rule_sentence(rule, decision)}" for rule in decision.rules]
+    lines = zip(decision.rules, _subjects(decision), strict=True)
+    return [f"{_mark(rule)} {rule.rule_id}: {_rule_sentence(rule, sees, decision)}" for rule, sees in lines]
 
 
 def _mark(rule: RuleOutcome) -> str:
@@ -143,13 +149,50 @@ def _mark(rule: RuleOutcome) -> str:
     return "[   ok  ]"
 
 
-def rule_sentence(rule: RuleOutcome, decision: CreditDecision) -> str:
+def _subjects(decision: CreditDecision) -> list[str]:
+    """What each line of a rule is about, as `SUBJECTS` names it.
+
+    The second line of `overdue_amount` is about what is used of the limit (spec 5.3), which of a member without one of
+    its own is the credit group's.
+    """
+    seen: set[str] = set()
+    found = []
+    for rule, of_group in zip(decision.rules, lines_of_group(decision), strict=True):
+        is_share, seen = rule.type == "overdue_amount" and rule.rule_id in seen, seen | {rule.rule_id}
+        if of_group or (is_share and decision.limit.source == "group"):
+            found.append(GROUP_LIMIT_USED)
+        else:
+            found.append("credit_limit_used" if is_share else rule.type)
+    return found
+
+
+def lines_of_group(decision: CreditDecision) -> list[bool]:
+    """Of what each rule saw of the use of a limit, whether that is about the limit of the credit group (spec 4.3).
+
+    Of a member without a limit of its own every such line is; of another the second one of a rule.
+    """
+    seen: set[str] = set()
+    found = []
+    for rule in decision.rules:
+        is_second, seen = rule.rule_id in seen, seen | {rule.rule_id}
+        found.append(rule.type == "credit_limit_used" and (is_second or decision.limit.source == "group"))
+    return found
+
+
+def _rule_sentence(rule: RuleOutcome, sees: str, decision: CreditDecision) -> str:
     """What one rule saw, with its figures: "used with this order: 1,200.00 USD; ... 120 % is above 100 %"."""
-    subject = SUBJECTS.get(rule.type, "{observed}").format(observed=_figure(rule.observed, rule.unit))
-    sentence = f"{subject}, {_comparison(rule)}{_share_of_limit(rule, decision)}"
-    if rule.cancelled_by:
-        sentence += f"; excused by the exclusion {rule.cancelled_by}"
-    return sentence
+    if rule.unit == "text" and sees not in TEXT_TYPES:
+        sentence = rule.observed
+    else:
+        by_amount = sees == "days_overdue" and rule.unit in CURRENCIES
+        known = {**SUBJECTS, GROUP_LIMIT_USED: GROUP_SUBJECT}
+        subject = known.get("overdue_amount" if by_amount else sees, "{observed}")
+        sentence = f"{subject.format(observed=_figure(rule.observed, rule.unit))}, {_comparison(rule)}"
+        if sees == "credit_limit_used":
+            sentence += _share_of_limit(rule, decision, decision.limit.total_minor)
+        elif sees == GROUP_LIMIT_USED:
+            sentence += _share_of_limit(rule, decision, decision.limit.group_total_minor)
+    return f"{sentence}; excused by the exclusion {rule.cancelled_by}" if rule.cancelled_by else sentence
 
 
 def _comparison(rule: RuleOutcome) -> str:
@@ -172,10 +215,9 @@ def _figure(text: str, unit: str) -> str:
     return f"{grouped(text)} {unit}" if unit in CURRENCIES else text
 
 
-def _share_of_limit(rule: RuleOutcome, decision: CreditDecision) -> str:
+def _share_of_limit(rule: RuleOutcome, decision: CreditDecision, total: int | None) -> str:
     """The comparison once more as shares of the limit, where it was made with the limit."""
-    total = decision.limit.total_minor
-    if rule.type != "credit_limit_used" or rule.unit != decision.currency or not total:
+    if rule.unit != decision.currency or not total:
         return ""
     if not (money.is_decimal(rule.observed) and money.is_decimal(rule.threshold)):
         return ""

@@ -22,6 +22,8 @@ COMING_DAYS = 330
 AFFILIATES_FROM = 20
 """A company with fewer customers has no affiliates among them."""
 GROUP_SIZE = 4
+SHARE_IN_GROUPS = 0.3
+"""Of wholesalers; two or three of each 32 customers share a limit then."""
 
 TERMS_DAYS = {"PREPAID": 0, "NET14": 14, "NET30": 30, "NET60": 60, "CONSIGN": 90}
 DISCOUNT_PERCENT = {"1P10": 1, "2P10": 2}
@@ -183,7 +185,7 @@ class Founding:
         customer.unmanaged = kind is GOVERNMENT and luck < 0.15
         if self._plan.journals and customer.limit_minor and chance.happens(0.85):
             customer.limit_expires_on = working_day(today + chance.between(25, YEAR_DAYS), customer.country)
-        if self._plan.groups and kind in (KEY_ACCOUNT, WHOLESALE) and chance.happens(0.12):
+        if self._plan.groups and kind is WHOLESALE and chance.happens(SHARE_IN_GROUPS):
             customer.group_id = f"G{customer.number // (GROUP_SIZE * 8) + 1:05d}"
 
     def need_minor(self, customer: Customer) -> int:

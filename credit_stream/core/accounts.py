@@ -13,6 +13,7 @@ from credit_stream.core import money
 from credit_stream.core.calendar import Day, day_from_iso, iso
 from credit_stream.core.events import CustomerUpdated
 from credit_stream.core.limits import own_limit
+from credit_stream.core.membership import Question, tell_groups
 from credit_stream.core.money import TOTAL_MINOR_MAX, TooLarge
 from credit_stream.core.outputs import Exposure, ExposureBuckets, LimitParts
 from credit_stream.core.rates import SAME_CURRENCY, converted
@@ -28,7 +29,6 @@ from credit_stream.core.rows import (
     DueDay,
     Order,
     PublishedExposure,
-    Standing,
 )
 from credit_stream.core.work import Work
 
@@ -55,6 +55,17 @@ class Ledger(Struct, eq=False, gc=False):
     is_revalued: bool = False
     """The credit attributes were changed in this step."""
     limit_memo: LimitParts | None = None
+    questions: list[Question] = []
+    """What this step asks the credit group."""
+    settled: list[str] = []
+    """Requests to the group that are over with this step."""
+
+    @property
+    def group_id(self) -> str | None:
+        """The credit group that the customer is in; members of a closed group are in none (spec 4.3)."""
+        profile = self.profile
+        group_id = None if profile is None else profile.customer_credit_group
+        return None if group_id is not None and group_id == self.account.closed_group else group_id
 
     def limit(self) -> LimitParts:
         """The customer's own limit on the business date."""
@@ -163,21 +174,51 @@ class Ledger(Struct, eq=False, gc=False):
             open_minor = 0
         if open_minor != order.counted_open_minor or delivered_minor != order.counted_delivered_minor:
             order = changed(order, counted_open_minor=open_minor, counted_delivered_minor=delivered_minor)
+        if order.reported_open_minor > open_minor:
+            order = changed(order, reported_open_minor=open_minor)
         if counted_as is not None:
-            self._add(counted_as.standing, -counted_as.counted_open_minor, -counted_as.counted_delivered_minor)
-        self._add(order.standing, open_minor, delivered_minor)
+            self._add(counted_as, -1)
+            if order.standing == "on_hold" and self.group_id is not None and order is not counted_as:
+                self.work.free(self.customer_id)  # What it waits for in its group's line may be something else now.
+        self._add(order, 1)
         if self.work.parameters.credit_horizon_days >= 0:
             self._watch_horizon(order)
         self.work.put(ORDERS, self.customer_id, order.order_id, order)
         return order
 
-    def _add(self, standing: Standing, open_minor: int, delivered_minor: int) -> None:
-        account = self.account
-        if standing == "on_hold":
+    def _add(self, order: Order, sign: int) -> None:
+        account, open_minor = self.account, sign * order.counted_open_minor
+        if order.standing == "on_hold":
             account.held_orders_minor += open_minor
         else:
             account.open_orders_minor += open_minor
-        account.delivered_minor += delivered_minor
+            if order.standing == "pending":
+                account.asked_minor += open_minor - sign * order.reported_open_minor
+        account.delivered_minor += sign * order.counted_delivered_minor
+
+    def reported_open_of(self, order: Order | None) -> int:
+        """What the credit group knows of the open part of an order as the totals have it."""
+        if order is None or (order.standing == "on_hold" and not self.work.parameters.held_orders_consume_credit):
+            return 0
+        return order.reported_open_minor if order.standing == "pending" else order.counted_open_minor
+
+    def reported(self) -> tuple[int, ...]:
+        """The exposure by bucket as the credit group is to have it: without what waits for its answer."""
+        buckets = self.buckets()
+        counts_orders = self.work.parameters.exposure_scope in ("balance_and_orders", "none")
+        return (
+            buckets.current_invoices_minor,
+            buckets.overdue_invoices_minor,
+            buckets.open_orders_minor - (self.account.asked_minor if counts_orders else 0),
+            buckets.delivered_not_invoiced_minor,
+            buckets.unapplied_minor,
+        )
+
+    def included_of(self, order: Order) -> int:
+        """What of an order, as the totals have it, is in `reported`."""
+        scope = self.work.parameters.exposure_scope
+        open_minor = 0 if scope in ("balance", "balance_and_delivered") else self.reported_open_of(order)
+        return open_minor + (0 if scope == "balance" else order.counted_delivered_minor)
 
     def _watch_horizon(self, order: Order) -> None:
         if self.is_beyond_horizon(order) and order.lifecycle == "open" and order.ships_on is not None:
@@ -226,10 +267,12 @@ class Ledger(Struct, eq=False, gc=False):
         account, work = self.account, self.work
         account.valued_on = work.today
         account.valued_by = work.partition.settings_version
-        if account == self.row and not self.is_revalued:
+        if account == self.row and not self.is_revalued and not self.questions and not self.settled:
             return
         if self.profile is not None:
             self._publish_exposure()
+            if account.groups or self.profile.customer_credit_group is not None:
+                tell_groups(self)
         work.put(ACCOUNTS, "", self.customer_id, account)
 
     def fell(self) -> bool:

@@ -10,13 +10,14 @@ from msgspec.structs import replace as changed
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
+from credit_stream.core.asking import ask_of_check
 from credit_stream.core.deciding import Judgement, decision_of, judge
 from credit_stream.core.events import Checkpoint, Posting
 from credit_stream.core.facts import facts_of
 from credit_stream.core.holds import put_on_list, take_off_list
 from credit_stream.core.outputs import Cause, Verdict
 from credit_stream.core.rates import next_rate_day, rate_in_force, wait_for_rate
-from credit_stream.core.rows import HOLDS, MARK, UNCOUNTED, Order, Release
+from credit_stream.core.rows import HOLDS, MARK, UNCOUNTED, Asked, Order, Release
 from credit_stream.core.work import Work
 
 
@@ -59,22 +60,36 @@ def _wait_for_rate(work: Work, ledger: Ledger, order: Order) -> None:
 
 
 def check(
-    work: Work, ledger: Ledger, order: Order, counted_as: Order | None, checkpoint: Checkpoint, cause: Cause
+    work: Work,
+    ledger: Ledger,
+    order: Order,
+    counted_as: Order | None,
+    checkpoint: Checkpoint,
+    cause: Cause,
+    asked: Asked | None = None,
 ) -> Order:
     """Runs a check on the order as it now is, and carries out its answer.
 
     `counted_as` is the order as the totals have it, None for a new one. The order is held or released, counted,
-    entered on the hold list or taken off it, and the decision published.
+    entered on the hold list or taken off it, and the decision published. Where its credit group has to be asked first
+    it is left pending; the check goes on with what was `asked`.
     """
-    order = with_todays_rate(work, ledger, order)
-    forced = ledger.account.holds > 0 and is_forced(work, order)
+    if asked is None or order.rate is None:  # Else the check has its rate since it began.
+        order = with_todays_rate(work, ledger, order)
+    forced_by, forced_reason = (None, None) if asked is None else (asked.forced_by, asked.forced_reason)
+    forced = forced_reason is not None or (ledger.account.holds > 0 and is_forced(work, order))
     found = judge_in_place(work, ledger, order, counted_as, checkpoint, forced=forced)
     waived = waived_by_person(work, ledger, order)
+    if found.needs_group or (found.lacks_grant and not found.holding):
+        return ask_of_check(work, ledger, order, counted_as, less(found, waived), asked)
     if found.holding and waived.issuperset(found.holding):
         return conclude(work, ledger, order, counted_as, found, "released", (codes.RELEASE_HONORED,), cause)
     if found.holding:
         found = less(found, waived)
-        return conclude(work, ledger, order, counted_as, found, "on_hold", found.holding, cause)
+        return conclude(
+            work, ledger, order, counted_as, found, "on_hold", found.holding, cause,
+            actor=forced_by, forced_reason=forced_reason,
+        )  # fmt: skip
     reasons = found.noted if found.releasing is None else (found.releasing,)
     return conclude(work, ledger, order, counted_as, found, "released", reasons, cause)
 
@@ -145,6 +160,8 @@ def conclude(
     order = changed(
         order,
         standing=verdict,
+        asked=None,
+        reported_open_minor=0,
         checkpoint=checkpoint,
         grace_through=work.today + grace_days if actor is None else order.grace_through,
         release=_release_after(work, ledger, order, verdict, reasons, release),
@@ -170,6 +187,12 @@ def _release_after(
     return Release(claim_of(ledger, order), work.parameters.release_tolerance_percent)
 
 
+def verdict_of(order: Order) -> Verdict:
+    """What the standing of an order says. A pending one says nothing yet, and what comes for it waits (spec 5.2)."""
+    assert order.standing != "pending", f"order {order.order_id} was to be answered while it waited for its group"
+    return order.standing
+
+
 def answer(
     work: Work,
     ledger: Ledger,
@@ -181,7 +204,7 @@ def answer(
 ) -> Order:
     """Publishes the order's standing without a check (spec 5.1: not checked, within grace, within tolerance)."""
     found = Judgement(facts_of(work, ledger, in_place_of(order, counted_as), checkpoint), (), ())
-    decision = decision_of(work, found, order.standing, reasons, cause)
+    decision = decision_of(work, found, verdict_of(order), reasons, cause)
     work.decide(decision)
     answered = changed(order, last_decision_id=decision.decision_id, last_reasons=reasons)
     return ledger.count(answered, counted_as, (found.facts.open_minor, found.facts.delivered_minor))

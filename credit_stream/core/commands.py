@@ -9,6 +9,7 @@ from msgspec.structs import replace as changed
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger, Ledgers
+from credit_stream.core.asking import ask_and_begin_anew
 from credit_stream.core.checking import claim_of, conclude, judge_in_place, waived_by_person, with_todays_rate
 from credit_stream.core.evaluation import evaluate
 from credit_stream.core.events import (
@@ -23,7 +24,7 @@ from credit_stream.core.events import (
 )
 from credit_stream.core.holds import review
 from credit_stream.core.outputs import RunCompleted
-from credit_stream.core.rows import ACCOUNTS, CUSTOMERS, HOLDERS, HOLDS, ORDERS, Hold, Order, Release
+from credit_stream.core.rows import ACCOUNTS, ASKED, CUSTOMERS, HOLDERS, HOLDS, ORDERS, Hold, Order, Release
 from credit_stream.core.settings import DAYS_MAX
 from credit_stream.core.view import Refusal
 from credit_stream.core.work import Work
@@ -62,6 +63,9 @@ def release_order(work: Work, ledger: Ledger, event: ReleaseOrder) -> Refusal | 
         return refusal
     rated = with_todays_rate(work, ledger, order)
     found = judge_in_place(work, ledger, rated, order, hold.entry.checkpoint)
+    if found.needs_group:  # Not for its consent: the decision says by how much the limit is passed.
+        ask_and_begin_anew(work, ledger, rated, order, found, others_wait=True)
+        return None
     days = work.parameters.release_valid_days if event.valid_days is None else event.valid_days
     held_for = {reason.code for reason in hold.entry.reasons} | set(found.holding)
     waived = tuple(sorted((held_for | waived_by_person(work, ledger, rated)) - {codes.FORCED_HOLD}))
@@ -213,6 +217,9 @@ def is_open(order: Order) -> bool:
 
 
 def _force(work: Work, ledger: Ledger, order: Order, event: ForceHold) -> None:
+    if order.asked is not None and order.standing == "pending":
+        _force_when_answered(work, order, event)
+        return
     rated = with_todays_rate(work, ledger, order)
     found = judge_in_place(work, ledger, rated, order, order.checkpoint, forced=True)
     held_for = found.holding or (codes.FORCED_HOLD,)
@@ -221,6 +228,14 @@ def _force(work: Work, ledger: Ledger, order: Order, event: ForceHold) -> None:
         work, ledger, rated, order, found, "on_hold", held_for, "command",
         actor=event.actor, forced_reason=event.reason,
     )  # fmt: skip
+
+
+def _force_when_answered(work: Work, order: Order, event: ForceHold) -> None:
+    """An order that waits for its credit group is held by its check, which says what else the group has against it."""
+    asked = None if order.asked is None else work.get(ASKED, order.customer_id, order.asked)
+    if asked is not None and order.asked is not None:
+        forced = changed(asked, forced_by=event.actor, forced_reason=event.reason)
+        work.put(ASKED, order.customer_id, order.asked, forced)
 
 
 # --- commands for many ------------------------------------------------------------------------------------------

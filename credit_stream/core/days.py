@@ -11,6 +11,7 @@ from credit_stream.core.accounts import Ledger, Ledgers
 from credit_stream.core.calendar import Day, Instant, day_from_iso, day_of, iso
 from credit_stream.core.customers import count_documents
 from credit_stream.core.outputs import LimitExpired
+from credit_stream.core.pools import Pools
 from credit_stream.core.rows import (
     AGENDA,
     AGENDA_DAYS,
@@ -29,7 +30,7 @@ EVENTS_OF_ROW = 32
 """Ids of events in one row of `SEEN_ON`: a row for each would be a third of all rows that the changelog takes."""
 
 
-def advance(work: Work, instant: Instant, ledgers: Ledgers) -> None:
+def advance(work: Work, instant: Instant, ledgers: Ledgers, pools: Pools) -> None:
     """Moves the partition's clock to an instant; it never goes back. A new business date does its work first."""
     partition = work.partition
     if instant <= partition.now:
@@ -37,10 +38,10 @@ def advance(work: Work, instant: Instant, ledgers: Ledgers) -> None:
     partition.now = instant
     date = day_of(instant, work.parameters.business_time_zone)
     if date > work.today:
-        _begin_day(work, date, ledgers)
+        _begin_day(work, date, ledgers, pools)
 
 
-def _begin_day(work: Work, date: Day, ledgers: Ledgers) -> None:
+def _begin_day(work: Work, date: Day, ledgers: Ledgers, pools: Pools) -> None:
     if work.partition.taken:
         _file_events(work)
     work.partition.business_date = work.today = date
@@ -52,6 +53,7 @@ def _begin_day(work: Work, date: Day, ledgers: Ledgers) -> None:
             _look_at(work, ledgers.open(customer_id), day_from_iso(text))
             work.drop(AGENDA, text, customer_id)
         work.drop(AGENDA_DAYS, "", text)
+    pools.begin_day(date)
     _forget_events(work)
 
 

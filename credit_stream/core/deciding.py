@@ -5,16 +5,29 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import NamedTuple
+
 from msgspec import Struct
+from msgspec.structs import replace as changed
 
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
-from credit_stream.core.events import Checkpoint, CustomerUpdated, Posting
+from credit_stream.core.events import Checkpoint, CustomerUpdated, GroupCondition, Posting
 from credit_stream.core.facts import Facts, facts_of
-from credit_stream.core.limits import NO_LIMIT
-from credit_stream.core.outputs import Cause, CreditDecision, ExposureBuckets, RuleOutcome, Verdict
+from credit_stream.core.limits import NO_LIMIT, GroupFigures
+from credit_stream.core.money import divide_half_even
+from credit_stream.core.outputs import (
+    Cause,
+    CreditDecision,
+    ExposureBuckets,
+    LimitParts,
+    LimitSource,
+    RuleOutcome,
+    Verdict,
+)
 from credit_stream.core.rows import Order
-from credit_stream.core.rules import Observation, RateMissing
+from credit_stream.core.rules import RULE_OF_TYPE, GroupUnasked, Look, Observation, RateMissing
 from credit_stream.core.settings import Looking, Rule, Settings
 from credit_stream.core.work import Work
 
@@ -28,6 +41,9 @@ class Judgement(Struct, frozen=True):
     `holding` are the reasons that hold the order, in order; `reason_of_outcome` is what each outcome speaks for;
     `noted` reasons stand in a release that would otherwise have none; `releasing` releases the order at once
     (excluded, or an exclusion with release order).
+
+    `conditions` are what the customer's credit group has to fulfil, for each rule whose own part does not hold the
+    order; below `released_below` percent of the group's limit an exclusion releases it at once (spec 4.3, 5.4).
     """
 
     facts: Facts
@@ -36,6 +52,24 @@ class Judgement(Struct, frozen=True):
     reason_of_outcome: tuple[str, ...] = ()
     releasing: str | None = None
     noted: tuple[str, ...] = ()
+    conditions: tuple[GroupCondition, ...] = ()
+    released_below: str | None = None
+
+    @property
+    def needs_group(self) -> bool:
+        """Whether the group has to be asked before there can be a verdict."""
+        return self.facts.group is None and bool(self.conditions or self.released_below)
+
+    @property
+    def group(self) -> GroupFigures | None:
+        """What the group answered, if it counts: not where the own limit holds the order by itself (spec 4.3)."""
+        return self.facts.group if self.conditions or self.released_below else None
+
+    @property
+    def lacks_grant(self) -> bool:
+        """Whether nothing holds the order, but its group has not reserved the credit for it."""
+        group = self.facts.group
+        return group is not None and not group.granted and self.releasing is None and bool(self.conditions)
 
 
 def judge(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, *, forced: bool = False) -> Judgement:
@@ -52,7 +86,7 @@ def judge(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, *, f
         return Judgement(facts, (), (released,), (codes.EXCLUSION_RULE,), codes.EXCLUSION_RULE)
     seen = Seen()
     excuses = _look_at_exclusions(exclusions, facts, seen) if exclusions else []
-    _look_at_rules(work.settings.blocking_at[checkpoint].of(*who), facts, seen, excuses)
+    _look_at_rules(work.settings.blocking_at[checkpoint].of(*who), facts, seen, Excuses(excuses, exclusions))
     held = seen.held
     _look_at_status(work.settings, ledger.profile, checkpoint, held)
     _compare_ranks(work.settings, order, ledger.profile, held)
@@ -67,7 +101,12 @@ def judge(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, *, f
         else:
             noted = (codes.STALE_INPUTS,)
     holding = codes.in_order(held) if held else ()
-    return Judgement(facts, holding, tuple(seen.outcomes), tuple(seen.reasons), None, noted)
+    if not facts.checks_group:
+        return Judgement(facts, holding, tuple(seen.outcomes), tuple(seen.reasons), None, noted)
+    below = None if forced else _released_below(exclusions)
+    return Judgement(
+        facts, holding, tuple(seen.outcomes), tuple(seen.reasons), None, noted, tuple(seen.conditions), below
+    )
 
 
 def is_excluded(ledger: Ledger, order: Order) -> bool:
@@ -99,21 +138,71 @@ class Seen(Struct, eq=False, gc=False):
     held: set[str] = set()
     outcomes: list[RuleOutcome] = []
     reasons: list[str] = []
+    conditions: list[GroupCondition] = []
 
 
-def _look_at_rules(rules: tuple[Looking, ...], facts: Facts, seen: Seen, excuses: list[tuple[Rule, str]]) -> None:
+class Excuses(NamedTuple):
+    """The exclusions that are true, each with the reason that it excuses, and all that there are."""
+
+    true: list[tuple[Rule, str]]
+    all: tuple[Looking, ...]
+
+
+def _look_at_rules(rules: tuple[Looking, ...], facts: Facts, seen: Seen, excuses: Excuses) -> None:
     for rule, look in rules:
-        try:
-            observations = look(rule, facts)
-        except RateMissing:
-            seen.held.add(codes.EXCHANGE_RATE_MISSING)
-            continue
-        for observation in observations:
-            excuse = _excuse_for(rule, observation, excuses) if observation.hit and excuses else None
-            if observation.hit and excuse is None:
-                seen.held.add(observation.reason)
-            seen.outcomes.append(outcome_of(rule, observation, excuse))
-            seen.reasons.append(observation.reason)
+        holds = _look_at_rule(rule, look, facts, seen, excuses)
+        if facts.checks_group and not holds and (group_holds := RULE_OF_TYPE[rule.type].group_holds) is not None:
+            _add_condition(rule, facts, seen, excuses, at_or_above=facts.limit_boundary == "at_or_above")
+            if facts.group is not None:
+                _look_at_rule(rule, group_holds, facts, seen, excuses)
+
+
+def _look_at_rule(rule: Rule, look: Look, facts: Facts, seen: Seen, excuses: Excuses) -> bool:
+    """Notes what a rule sees; whether it holds the order."""
+    try:
+        observations = look(rule, facts)
+    except RateMissing:
+        seen.held.add(codes.EXCHANGE_RATE_MISSING)
+        return True
+    except GroupUnasked:
+        if _excuse_for(rule, rule.type, excuses.true) is None:
+            _add_condition(rule, facts, seen, excuses, at_or_above=False)
+        return False
+    holds = False
+    for observation in observations:
+        excuse = None
+        if observation.hit and excuses.true:
+            excuse = _excuse_for(rule, observation.reason, excuses.true)
+        if observation.hit and excuse is None:
+            seen.held.add(observation.reason)
+            holds = True
+        seen.outcomes.append(outcome_of(rule, observation, excuse))
+        seen.reasons.append(observation.reason)
+    return holds
+
+
+def _add_condition(rule: Rule, facts: Facts, seen: Seen, excuses: Excuses, *, at_or_above: bool) -> None:
+    """What the rule asks of the group. An exclusion at a narrower level excuses what stays below its own percentage."""
+    narrower = [
+        exclusion
+        for exclusion, _ in excuses.all
+        if exclusion.type == rule.type
+        and RULE_OF_TYPE[rule.type].group_excuses is not None
+        and LEVELS[exclusion.scope] < LEVELS[rule.scope]
+    ]
+    below = _largest_percent(narrower)
+    seen.conditions.append(GroupCondition(percent=rule.percent, at_or_above=at_or_above, excused_below=below))
+
+
+def _largest_percent(rules: list[Rule]) -> str | None:
+    return max((rule.percent for rule in rules), key=Fraction, default=None)
+
+
+def _released_below(exclusions: tuple[Looking, ...]) -> str | None:
+    """Below which share of the group's limit an exclusion with release order is true."""
+    return _largest_percent(
+        [rule for rule, _ in exclusions if rule.release_order and RULE_OF_TYPE[rule.type].group_excuses is not None]
+    )
 
 
 def _look_at_status(settings: Settings, profile: CustomerUpdated, checkpoint: Checkpoint, held: set[str]) -> None:
@@ -146,11 +235,7 @@ def _releasing_exclusion(exclusions: tuple[Looking, ...], facts: Facts) -> RuleO
     for rule, look in exclusions:
         if not rule.release_order:
             continue
-        try:
-            observations = look(rule, facts)
-        except RateMissing:
-            continue
-        for seen in observations:
+        for seen in _seen_by_exclusion(rule, look, facts):
             if seen.hit:
                 return outcome_of(rule, seen)
     return None
@@ -160,11 +245,7 @@ def _look_at_exclusions(exclusions: tuple[Looking, ...], facts: Facts, seen: See
     """The exclusions that are true, each with the reason that it excuses."""
     found: list[tuple[Rule, str]] = []
     for rule, look in exclusions:
-        try:
-            observations = look(rule, facts)
-        except RateMissing:
-            continue
-        for observation in observations:
+        for observation in _seen_by_exclusion(rule, look, facts):
             seen.outcomes.append(outcome_of(rule, observation))
             seen.reasons.append(observation.reason)
             if observation.hit:
@@ -172,10 +253,22 @@ def _look_at_exclusions(exclusions: tuple[Looking, ...], facts: Facts, seen: See
     return found
 
 
-def _excuse_for(rule: Rule, seen: Observation, excuses: list[tuple[Rule, str]]) -> str | None:
+def _seen_by_exclusion(rule: Rule, look: Look, facts: Facts) -> tuple[Observation, ...]:
+    """What an exclusion sees, of the credit group too if that was asked; nothing where a rate is missing."""
+    try:
+        observations = look(rule, facts)
+        group_excuses = RULE_OF_TYPE[rule.type].group_excuses
+        if facts.group is not None and group_excuses is not None:
+            observations += group_excuses(rule, facts)
+    except RateMissing:
+        return ()
+    return observations
+
+
+def _excuse_for(rule: Rule, reason: str, excuses: list[tuple[Rule, str]]) -> str | None:
     """The exclusion that cancels a hit: same type, value type and reason, at a narrower level than the rule's."""
-    for exclusion, reason in excuses:
-        same = exclusion.type == rule.type and reason == seen.reason and exclusion.value_type == rule.value_type
+    for exclusion, excused in excuses:
+        same = exclusion.type == rule.type and excused == reason and exclusion.value_type == rule.value_type
         if same and LEVELS[exclusion.scope] < LEVELS[rule.scope]:
             return exclusion.id
     return None
@@ -216,14 +309,12 @@ def decision_of(
     facts = found.facts
     order, ledger = facts.order, facts.ledger
     after = with_order(facts)
-    limit = NO_LIMIT if work.parameters.exposure_scope == "none" else facts.limit
-    total = limit.total_minor
     foreign = order.rate is not None and order.currency != ledger.currency
     return CreditDecision(
         decision_id=work.decision_id(order.order_id),
         order_id=order.order_id,
         customer_id=order.customer_id,
-        group_id=None if ledger.profile is None else ledger.profile.customer_credit_group,
+        group_id=ledger.group_id,
         legal_entity=order.legal_entity,
         checkpoint=facts.checkpoint,
         pro_forma=pro_forma,
@@ -235,7 +326,7 @@ def decision_of(
         currency=ledger.currency or order.currency,
         exposure_before=facts.before,
         exposure_after=after,
-        limit=limit,
+        limit=_limit_of(found),
         exchange_rate=order.rate if foreign else None,
         business_date=work.today,
         settings_version=work.partition.settings_version,
@@ -244,10 +335,48 @@ def decision_of(
         actor=actor,
         release_reason=release_reason,
         posting=posting,
-        over_limit_by_minor=0 if total is None or after.total_minor <= total else after.total_minor - total,
+        over_limit_by_minor=_over_limit_by(found, after.total_minor),
         supersedes=None if pro_forma else order.last_decision_id,
         cause=cause,
     )
+
+
+def _limit_of(found: Judgement) -> LimitParts:
+    """The limit that was checked (spec 4.3). `group_exposure` is the pool without what counts of the order.
+
+    Part of the order may have been invoiced while the group was asked, and is one of the others' commitments now.
+    """
+    facts, group = found.facts, found.group
+    if facts.work.parameters.exposure_scope == "none":
+        return NO_LIMIT
+    if facts.is_groups_alone:
+        source: LimitSource = "group"
+    elif group is not None:
+        source = "group_and_own"
+    else:
+        return facts.limit
+    if group is None or group.rate_missing:
+        return changed(facts.limit, source=source)
+    without = group.before_minor if group.currency != facts.currency else group.after_minor - facts.counted_minor
+    return changed(facts.limit, source=source, group_total_minor=group.limit_minor, group_exposure_minor=without)
+
+
+def _over_limit_by(found: Judgement, used_minor: int) -> int:
+    """By how much the use passes the limit that was checked: of two that are, the more. In credit currency.
+
+    What the pool is over in another currency is measured by what the order itself is in both.
+    """
+    facts, group = found.facts, found.group
+    total = facts.limit.total_minor
+    if facts.work.parameters.exposure_scope == "none" or total is None:
+        return 0
+    over = 0 if facts.is_groups_alone else max(0, used_minor - total)
+    if group is None or group.rate_missing or group.after_minor <= group.limit_minor:
+        return over
+    excess, counted = group.after_minor - group.limit_minor, group.after_minor - group.before_minor
+    if group.currency != facts.currency:
+        excess = divide_half_even(excess * facts.counted_minor, counted) if counted > 0 else 0
+    return max(over, excess)
 
 
 def with_order(facts: Facts) -> ExposureBuckets:

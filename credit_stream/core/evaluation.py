@@ -7,6 +7,7 @@ from typing import Literal
 
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
+from credit_stream.core.asking import ask_for_hold
 from credit_stream.core.checking import conclude, judge_in_place, less, waived_by_person, with_todays_rate
 from credit_stream.core.holds import in_priority, mark_entry
 from credit_stream.core.money import TooLarge
@@ -24,14 +25,17 @@ def evaluate(work: Work, ledger: Ledger, order_ids: Container[str] | None = None
     looked_at = released = offered = 0
     offers = work.parameters.automatic_release == "off" and not work.parameters.held_orders_consume_credit
     for hold in in_priority(work, ledger.customer_id):
-        if order_ids is None or hold.entry.order_id in order_ids:
+        status: HoldStatus | Literal["released"] = hold.entry.status
+        is_chosen = order_ids is None or hold.entry.order_id in order_ids
+        if is_chosen:
             looked_at += 1
             status = _evaluate_if_countable(work, ledger, hold)
             released += status == "released"
-            if offers and status == "ready_to_release" and hold.entry.forced_reason is None:
-                open_minor = open_part_of(work, ledger, hold)
-                offered += open_minor
-                ledger.account.open_orders_minor += open_minor
+        counts = offers and (is_chosen or ledger.group_id is not None)
+        if counts and status == "ready_to_release" and hold.entry.forced_reason is None:
+            open_minor = open_part_of(work, ledger, hold)
+            offered += open_minor
+            ledger.account.open_orders_minor += open_minor
     ledger.account.open_orders_minor -= offered
     return looked_at, released
 
@@ -53,15 +57,19 @@ def _evaluate_if_countable(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus
 def _evaluate(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus | Literal["released"]:
     entry = hold.entry
     held = work.get(ORDERS, entry.customer_id, entry.order_id)
-    if held is None:
+    if held is None or held.asked is not None:
         return "held"
     order = with_todays_rate(work, ledger, held)
     forced = entry.forced_reason is not None
     found = judge_in_place(work, ledger, order, held, entry.checkpoint, forced=forced)
     found = less(found, waived_by_person(work, ledger, order))
+    if found.needs_group:
+        return ask_for_hold(work, ledger, hold, held, found)
     posting = work.parameters.automatic_release
     if found.holding or forced or posting == "off":
         return mark_entry(work, ledger, hold, found)
+    if found.lacks_grant:
+        return ask_for_hold(work, ledger, hold, held, found)
     conclude(
         work,
         ledger,

@@ -22,6 +22,8 @@ LineOrigin = Literal["customers", "groups", "automatic_limits"]
 ChangeKind = Literal["fixed", "percentage"]
 ChangeDirection = Literal["increase", "decrease"]
 Rounding = Literal["up", "down"]
+GroupPurpose = Literal["reserve", "look", "wait"]
+GroupState = Literal["joined", "closed"]
 
 CHECKPOINTS: tuple[Checkpoint, ...] = ("order_entry", "confirmation", "picking_list", "packing_slip", "invoice")
 
@@ -436,6 +438,21 @@ class JournalLinePosted(Event, frozen=True, kw_only=True, gc=False):
     reason: str | None = None
 
 
+class GroupLimitPosted(Event, frozen=True, kw_only=True, gc=False):
+    """Internal: a posted journal's line on its way from the journal's partition to the credit group's (spec 8.4)."""
+
+    journal_id: str
+    journal_type: JournalType
+    line: int
+    group_id: str
+    credit_limit_minor: int
+    currency: str
+    expires_on: Day | None = None
+    from_date: Day | None = None
+    to_date: Day | None = None
+    reason: str | None = None
+
+
 class UpdateRiskScores(Event, frozen=True, kw_only=True, gc=False):
     """Calculates risk scores anew (spec 9.3)."""
 
@@ -457,6 +474,98 @@ class ResubmitDeadLetter(Event, frozen=True, kw_only=True, gc=False):
 
     dead_letter_id: str
     payload: str | None = None
+
+
+# --- credit.group-requests, credit.group-answers: between the tasks of members and of their credit group ----------
+
+
+class GroupMemberReported(Event, frozen=True, kw_only=True, gc=False):
+    """Internal: the exposure that a member's group counts from now on, by bucket (spec 3.8). Money is in `currency`.
+
+    `number` rises with everything that the customer's task tells or asks any group: what is not above the last one
+    was here before. `is_member` False: the customer has left. `joins` asks for a `GroupMembershipChanged`. `settled`
+    are requests that are over: what was reserved for them is in this exposure now, or was given back.
+    """
+
+    group_id: str
+    customer_id: str
+    number: int
+    is_member: bool
+    joins: bool = False
+    currency: str
+    current_invoices_minor: int
+    overdue_invoices_minor: int
+    open_orders_minor: int
+    delivered_not_invoiced_minor: int
+    unapplied_minor: int
+    business_date: Day
+    settled: tuple[str, ...] = ()
+
+
+class GroupCondition(Struct, frozen=True, kw_only=True, gc=False):
+    """What a rule asks of a group: not more than `percent` of its limit used, or less than `excused_below` percent.
+
+    `at_or_above`: exactly `percent` is too much already (spec 4.4).
+    """
+
+    percent: str
+    at_or_above: bool = False
+    excused_below: str | None = None
+
+
+class GroupCreditRequested(Event, frozen=True, kw_only=True, gc=False):
+    """Internal: what the group's limit leaves for an order (spec 5.2). The order is pending until the answer.
+
+    `amount_minor` is what counts of the order, `included_minor` what of it the last report has already, in `currency`.
+    `purpose`: `reserve` if every condition holds; `look` only; or `wait` in line for credit that becomes free. The line
+    goes by `since`, and of one customer's of the same instant by `place`. Less than `released_below` percent used is
+    always enough.
+    """
+
+    group_id: str
+    customer_id: str
+    order_id: str
+    request_id: str
+    number: int
+    purpose: GroupPurpose
+    currency: str
+    amount_minor: int
+    included_minor: int
+    conditions: tuple[GroupCondition, ...] = ()
+    released_below: str | None = None
+    since: Instant
+    place: int = 0
+
+
+class GroupCreditAnswered(Event, frozen=True, kw_only=True, gc=False):
+    """Internal: a group's answer. Money is in `currency`, the group's.
+
+    `before_minor` is the pool without the order, `after_minor` with it. `granted`: reserved until a report settles the
+    request. `waits`: the order stands in line. `is_known` False: there is no such group. `rate_missing`: the pool
+    cannot be told for want of an exchange rate, so the order has to be held (spec 1.2).
+    """
+
+    group_id: str
+    customer_id: str
+    order_id: str
+    request_id: str
+    is_known: bool
+    granted: bool = False
+    waits: bool = False
+    rate_missing: bool = False
+    currency: str
+    limit_minor: int = 0
+    before_minor: int = 0
+    after_minor: int = 0
+
+
+class GroupMembershipChanged(Event, frozen=True, kw_only=True, gc=False):
+    """Internal: the group counts the customer now, or is closed. `expires_on` is the group's date (spec 4.3)."""
+
+    group_id: str
+    customer_id: str
+    state: GroupState
+    expires_on: Day | None = None
 
 
 # --- credit.settings, credit.clock ------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from credit_stream.core import money
 from credit_stream.core.accounts import Ledger
 from credit_stream.core.calendar import Day
 from credit_stream.core.events import Checkpoint
-from credit_stream.core.limits import base_of
+from credit_stream.core.limits import GroupFigures, base_of, is_below, passes
 from credit_stream.core.outputs import ExposureBuckets, LimitParts
 from credit_stream.core.rates import converted, rate_in_force
 from credit_stream.core.rows import Order
-from credit_stream.core.rules import RateMissing
+from credit_stream.core.rules import GroupUnasked, RateMissing
 from credit_stream.core.settings import Rule
 from credit_stream.core.work import Work
 
@@ -30,10 +30,26 @@ def facts_of(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint) -
     counted = open_minor + delivered_minor
     is_counted = counted > 0 and order.amount_minor > 0
     used_after = before.total_minor + counted
-    return Facts(
+    facts = Facts(
         work, ledger, order, checkpoint, ledger.currency, before, open_minor, delivered_minor, counted, used_after,
         is_counted, ledger.limit(),
     )  # fmt: skip
+    if is_counted and ledger.group_id is not None and work.parameters.check_group_limit:
+        _add_group(facts)
+    return facts
+
+
+def _add_group(facts: Facts) -> None:
+    """Which limit is checked of a member of a credit group (spec 4.3), and what the group answered if it was asked."""
+    profile, parameters = facts.ledger.profile, facts.work.parameters
+    if profile is None or facts.limit.total_minor is None or parameters.exposure_scope == "none":
+        return
+    figures = facts.work.answers.get(facts.order.order_id)
+    if figures is not None and not figures.is_known:
+        return
+    facts.checks_group = True
+    facts.group = figures
+    facts.is_groups_alone = base_of(facts.limit) == 0 and not profile.mandatory_credit_limit
 
 
 class Facts(Struct, eq=False, gc=False):
@@ -56,6 +72,11 @@ class Facts(Struct, eq=False, gc=False):
     used_after_minor: int
     is_counted: bool
     limit: LimitParts
+    checks_group: bool = False
+    """The limit of the customer's credit group is checked too; `group` is what that said, None before it was asked."""
+    group: GroupFigures | None = None
+    is_groups_alone: bool = False
+    """The customer has no limit of its own, only the group's (spec 4.3)."""
 
     # --- the order ---------------------------------------------------------------------------------------------
 
@@ -157,6 +178,29 @@ class Facts(Struct, eq=False, gc=False):
         threshold = money.threshold(percent, total, decimals)
         hit = used * threshold.scale < threshold.numerator
         return hit, (money.text(used, decimals), "below", threshold.text, self.currency)
+
+    def group_uses_more_than(self, percent: str, *, or_equal: bool) -> tuple[bool, Line]:
+        """The same of the group's limit and pool. Raises `GroupUnasked`, or `RateMissing` as the group said."""
+        group, decimals = self._answered()
+        hit = passes(group.after_minor, group.limit_minor, percent, decimals, or_equal=or_equal)
+        return hit, self._group_line(group, "at_or_above" if or_equal else "above", percent, decimals)
+
+    def group_uses_less_than(self, percent: str) -> tuple[bool, Line]:
+        """Whether less of the group's limit is used than the percentage. Raises as `group_uses_more_than` does."""
+        group, decimals = self._answered()
+        hit = is_below(group.after_minor, group.limit_minor, percent, decimals)
+        return hit, self._group_line(group, "below", percent, decimals)
+
+    def _answered(self) -> tuple[GroupFigures, int]:
+        if self.group is None:
+            raise GroupUnasked
+        if self.group.rate_missing:
+            raise RateMissing
+        return self.group, self.work.currencies[self.group.currency]
+
+    def _group_line(self, group: GroupFigures, operator: str, percent: str, decimals: int) -> Line:
+        threshold = money.threshold(percent, group.limit_minor, decimals)
+        return money.text(group.after_minor, decimals), operator, threshold.text, group.currency
 
     # --- money as rules need it --------------------------------------------------------------------------------
 

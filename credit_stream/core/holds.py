@@ -82,11 +82,10 @@ def put_on_list(
     """Enters an order that a check holds, or renews its entry with the reasons of this check."""
     old = work.get(HOLDS, order.customer_id, order.order_id)
     listed = reasons_now(found)
-    profile = ledger.profile
     entry = HoldEntry(
         order_id=order.order_id,
         customer_id=order.customer_id,
-        group_id=None if profile is None else profile.customer_credit_group,
+        group_id=ledger.group_id,
         legal_entity=order.legal_entity,
         checkpoint=checkpoint,
         amount_minor=order.amount_minor,
@@ -109,17 +108,23 @@ def _write(work: Work, ledger: Ledger, entry: HoldEntry, counted_minor: int, old
         ledger.account.holds += 1
         ledger.account.last_hold += 1
         work.put(HOLDERS, "", ledger.customer_id, MARK)
-    number = ledger.account.last_hold if old is None else old.number
-    if old is None or old.entry != entry or old.open_credit_minor != counted_minor:
+    number = ledger.account.last_hold
+    if old is None:
         work.put(HOLDS, entry.customer_id, entry.order_id, Hold(entry, number, counted_minor))
+    elif old.entry != entry or old.open_credit_minor != counted_minor:
+        renewed = changed(old, entry=entry, open_credit_minor=counted_minor)
+        work.put(HOLDS, entry.customer_id, entry.order_id, renewed)
     if old is None or old.entry != entry:
         work.publish(entry.order_id, entry)
 
 
 def take_off_list(work: Work, ledger: Ledger, order_id: str) -> None:
     """Removes an order's entry, if it has one."""
-    if work.get(HOLDS, ledger.customer_id, order_id) is None:
+    hold = work.get(HOLDS, ledger.customer_id, order_id)
+    if hold is None:
         return
+    if hold.request is not None:
+        ledger.settled.append(hold.request)
     work.drop(HOLDS, ledger.customer_id, order_id)
     work.retract(HOLD_LIST, order_id)
     ledger.account.holds -= 1

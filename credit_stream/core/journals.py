@@ -1,11 +1,12 @@
 """Credit limit adjustment journals (spec 8): drafted, then posted line by line to the customers' partitions.
 
-A journal belongs to the partition of its id, a customer to another; so posting sends each line as a request
-(`JournalLinePosted`), and the customer's partition applies it.
+A journal belongs to the partition of its id, a customer or a credit group to another; so posting sends each line as a
+request (`JournalLinePosted`, `GroupLimitPosted`), and the partition that it is about applies it.
 """
 
 from __future__ import annotations
 
+from msgspec import convert
 from msgspec.structs import replace as changed
 
 from credit_stream.core import reasons as codes
@@ -14,6 +15,7 @@ from credit_stream.core.commands import forbidden
 from credit_stream.core.events import (
     AddJournalLines,
     CreateLimitJournal,
+    GroupLimitPosted,
     JournalLine,
     JournalLinePosted,
     JournalType,
@@ -26,6 +28,7 @@ from credit_stream.core.topics import POSTINGS
 from credit_stream.core.view import Publication, Refusal
 from credit_stream.core.work import Work
 
+PostedLine = JournalLinePosted | GroupLimitPosted
 LINES_MAX = 10_000
 """Lines of one journal: it is published whole."""
 TEMPORARY_LIMITS_MAX = 1_000
@@ -61,8 +64,6 @@ def _unacceptable(journal_type: JournalType, lines: tuple[JournalLine, ...]) -> 
 def _fault_of(journal_type: JournalType, line: JournalLine) -> str | None:
     if (line.customer_id is None) == (line.group_id is None):
         return "must name a customer or a credit group, and not both"
-    if line.group_id is not None:
-        return "names a credit group, whose limits this version does not decide by: name customers"
     if line.credit_limit_minor < 0:
         return "has a negative limit: give one from 0 on"
     if journal_type == "credit_limit" and line.expires_on is None:
@@ -101,7 +102,7 @@ def remove_journal_lines(work: Work, event: RemoveJournalLines) -> Refusal | Non
 
 
 def post_limit_journal(work: Work, event: PostLimitJournal) -> Refusal | None:
-    """Sends every line to its customer's partition; a posted journal never changes (spec 8.4)."""
+    """Sends every line to the partition of its customer or group; a posted journal never changes (spec 8.4)."""
     journal = _draft(work, event)
     if isinstance(journal, Refusal):
         return journal
@@ -111,32 +112,34 @@ def post_limit_journal(work: Work, event: PostLimitJournal) -> Refusal | None:
         )
     _write(work, changed(journal, status="posted"))
     for number, line in enumerate(journal.lines, 1):
-        if line.customer_id is not None:
-            request = _request(event, journal, number, line, line.customer_id)
-            work.publications.append(Publication(POSTINGS, line.customer_id, request))
+        key = line.customer_id or line.group_id
+        assert key is not None, "checked when the line was drafted"
+        work.publications.append(Publication(POSTINGS, key, _request(event, journal, number, line)))
     return None
 
 
 def _request(
-    event: PostLimitJournal, journal: Journal, number: int, line: JournalLine, customer_id: str
-) -> JournalLinePosted:
-    return JournalLinePosted(
-        event_id=f"{event.event_id}/line/{number}",
-        occurred_at=event.occurred_at,
-        source=event.source,
-        legal_entity=event.legal_entity,
-        actor=event.actor,
-        journal_id=journal.journal_id,
-        journal_type=journal.journal_type,
-        line=number,
-        customer_id=customer_id,
-        credit_limit_minor=line.credit_limit_minor,
-        currency=line.currency,
-        expires_on=line.expires_on,
-        from_date=line.from_date,
-        to_date=line.to_date,
-        reason=line.reason,
-    )
+    event: PostLimitJournal, journal: Journal, number: int, line: JournalLine
+) -> JournalLinePosted | GroupLimitPosted:
+    posted = {
+        "event_id": f"{event.event_id}/line/{number}",
+        "occurred_at": event.occurred_at,
+        "source": event.source,
+        "legal_entity": event.legal_entity,
+        "actor": event.actor,
+        "journal_id": journal.journal_id,
+        "journal_type": journal.journal_type,
+        "line": number,
+        "credit_limit_minor": line.credit_limit_minor,
+        "currency": line.currency,
+        "expires_on": line.expires_on,
+        "from_date": line.from_date,
+        "to_date": line.to_date,
+        "reason": line.reason,
+    }
+    if line.customer_id is not None:
+        return convert({**posted, "customer_id": line.customer_id}, JournalLinePosted)
+    return convert({**posted, "group_id": line.group_id}, GroupLimitPosted)
 
 
 def _draft(work: Work, event: AddJournalLines | RemoveJournalLines | PostLimitJournal) -> Journal | Refusal:
@@ -201,23 +204,7 @@ def journal_line_posted(work: Work, ledger: Ledger, event: JournalLinePosted) ->
         return Refusal(codes.INVALID, f"A customer has at most {TEMPORARY_LIMITS_MAX} temporary limits at once.")
     else:
         _add_temporary(work, ledger, event)
-    work.publish(
-        event.customer_id,
-        LimitChanged(
-            party="customer",
-            customer_id=event.customer_id,
-            currency=event.currency,
-            old_limit_minor=old,
-            new_limit_minor=event.credit_limit_minor,
-            expires_on=event.expires_on,
-            from_date=event.from_date,
-            to_date=event.to_date,
-            journal_id=event.journal_id,
-            line=event.line,
-            actor=event.actor,
-            reason=event.reason,
-        ),
-    )
+    work.publish(event.customer_id, limit_changed(event, old))
     work.free(event.customer_id)
     return None
 
@@ -236,9 +223,36 @@ def _set_limit(work: Work, ledger: Ledger, event: JournalLinePosted) -> None:
 
 
 def _add_temporary(work: Work, ledger: Ledger, event: JournalLinePosted) -> None:
-    assert event.from_date is not None and event.to_date is not None, "checked when the line was drafted"
-    limit = TemporaryLimit(event.credit_limit_minor, event.from_date, event.to_date, event.journal_id, event.line)
+    limit = temporary_limit(event)
     lasting = [other for other in ledger.customer.temporary_limits if other.to_date >= work.today]
     ledger.change_customer(changed(ledger.customer, temporary_limits=(*lasting, limit)))
-    work.put_on_agenda(event.from_date, event.customer_id)
-    work.put_on_agenda(event.to_date + 1, event.customer_id)
+    work.put_on_agenda(limit.from_date, event.customer_id)
+    work.put_on_agenda(limit.to_date + 1, event.customer_id)
+
+
+# --- of customers and groups alike ------------------------------------------------------------------------------
+
+
+def temporary_limit(event: PostedLine) -> TemporaryLimit:
+    """The temporary limit that a posted line sets."""
+    assert event.from_date is not None and event.to_date is not None, "checked when the line was drafted"
+    return TemporaryLimit(event.credit_limit_minor, event.from_date, event.to_date, event.journal_id, event.line)
+
+
+def limit_changed(event: PostedLine, old_limit_minor: int) -> LimitChanged:
+    """What is published of a posted line."""
+    return LimitChanged(
+        party="group" if isinstance(event, GroupLimitPosted) else "customer",
+        customer_id=None if isinstance(event, GroupLimitPosted) else event.customer_id,
+        group_id=event.group_id if isinstance(event, GroupLimitPosted) else None,
+        currency=event.currency,
+        old_limit_minor=old_limit_minor,
+        new_limit_minor=event.credit_limit_minor,
+        expires_on=event.expires_on,
+        from_date=event.from_date,
+        to_date=event.to_date,
+        journal_id=event.journal_id,
+        line=event.line,
+        actor=event.actor,
+        reason=event.reason,
+    )

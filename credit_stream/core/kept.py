@@ -1,4 +1,4 @@
-"""Decisions as state keeps them: values by position, without the names of fields.
+"""Decisions and events as state keeps them: values by position, without the names of fields.
 
 A repeated event gets its decisions again, byte for byte (spec 2), so each is kept with its event. With names a decision
 takes 1,000 to 2,000 bytes, most of what the changelog takes in all; by position it takes a third. As in every row, a
@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from typing import get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, msgpack
 from msgspec.structs import astuple
 
-from credit_stream.core.outputs import CreditDecision
+from credit_stream.core.events import Event
+from credit_stream.core.outputs import CreditDecision, InputPosition
+from credit_stream.core.topics import TOPIC_OF_EVENT
 
 Values = tuple[object, ...]
 """The values of a `CreditDecision`; those of a record in it are a tuple of their own, those of many a tuple of such."""
@@ -63,3 +65,35 @@ def _sequence(values: object) -> Sequence[object]:
     """A tuple of this step, or the list that a store gave back for it."""
     assert isinstance(values, tuple | list), f"a kept decision has {values!r} where it keeps a record"
     return values
+
+
+# --- events -----------------------------------------------------------------------------------------------------
+
+_EVENT_TYPES = {kind.__name__: kind for kind in TOPIC_OF_EVENT}
+
+
+class KeptEvent(Struct, frozen=True, array_like=True, gc=False):
+    """An event that is to be gone on with later, and where it lies in the log."""
+
+    kind: str
+    content: bytes
+    topic: str
+    partition: int
+    offset: int
+    event_id: str
+
+    def event(self) -> Event:
+        """The event as it came."""
+        return msgpack.decode(self.content, type=_EVENT_TYPES[self.kind])
+
+    def position(self) -> InputPosition:
+        """Where it lies in the log."""
+        return InputPosition(topic=self.topic, partition=self.partition, offset=self.offset, event_id=self.event_id)
+
+
+def kept(event: Event, position: InputPosition) -> KeptEvent:
+    """The event as a row keeps it."""
+    content = msgpack.encode(event)
+    return KeptEvent(
+        type(event).__name__, content, position.topic, position.partition, position.offset, position.event_id
+    )

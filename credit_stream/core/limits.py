@@ -1,17 +1,15 @@
-"""The credit limit of a customer on a date (spec 4.2), and which limit is checked (spec 4.3).
-
-The limit of a credit group will be asked for here as well; until groups are decided, a member is judged by its own
-limit, and limit 0 is no credit.
-"""
+"""The credit limit of a customer or a credit group on a date (spec 4.2), and which limit is checked (spec 4.3)."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
+from msgspec import Struct
+
 from credit_stream.core import money
 from credit_stream.core.calendar import Day
 from credit_stream.core.outputs import LimitParts
-from credit_stream.core.rows import Customer, Policy, TemporaryLimit
+from credit_stream.core.rows import Customer, Group, Policy, TemporaryLimit
 
 NO_LIMIT = LimitParts(source="none")
 
@@ -19,10 +17,25 @@ PLAIN_LIMITS_KEPT_MAX = 4_096
 """Of limits without parts, the record that is shown of them."""
 
 
-def temporary_in_force(customer: Customer, day: Day) -> TemporaryLimit | None:
+class GroupFigures(Struct, frozen=True, gc=False):
+    """What a credit group answered about an order, in the group's currency: its limit, the pool without and with it.
+
+    `is_known` False: there is no such group. `rate_missing`: the pool cannot be told. `granted`: it is reserved.
+    """
+
+    is_known: bool
+    currency: str
+    limit_minor: int
+    before_minor: int
+    after_minor: int
+    granted: bool = False
+    rate_missing: bool = False
+
+
+def temporary_in_force(limits: tuple[TemporaryLimit, ...], day: Day) -> TemporaryLimit | None:
     """Of the temporary limits in force the one with the latest first day; of equal ones the later posted."""
     found: TemporaryLimit | None = None
-    for limit in customer.temporary_limits:
+    for limit in limits:
         in_force = limit.from_date <= day <= limit.to_date
         if in_force and (found is None or limit.from_date >= found.from_date):
             found = limit
@@ -46,7 +59,7 @@ def own_limit(customer: Customer, day: Day) -> LimitParts:
         return NO_LIMIT
     if not customer.temporary_limits and not customer.policies:
         return plain_limit(customer.credit_limit_minor, profile.unlimited_credit)
-    temporary = temporary_in_force(customer, day)
+    temporary = temporary_in_force(customer.temporary_limits, day)
     policies = sum([policy_part(policy, day) for policy in customer.policies])
     base = customer.credit_limit_minor if temporary is None else temporary.limit_minor
     return LimitParts(
@@ -71,3 +84,21 @@ def plain_limit(limit_minor: int, unlimited: bool) -> LimitParts:
 def base_of(limit: LimitParts) -> int:
     """The base of spec 4.2: the temporary limit if one is in force, else the credit limit."""
     return limit.base_minor if limit.temporary_minor is None else limit.temporary_minor
+
+
+def group_limit(group: Group, day: Day) -> int:
+    """A group's limit on a day: its temporary limit if one is in force; members' policies do not raise it."""
+    temporary = temporary_in_force(group.temporary_limits, day)
+    return group.credit_limit_minor if temporary is None else temporary.limit_minor
+
+
+def passes(after_minor: int, limit_minor: int, percent: str, decimals: int, *, or_equal: bool) -> bool:
+    """Whether a use is more than the percentage of a limit, or `or_equal` exactly it (spec 4.4)."""
+    threshold = money.threshold(percent, limit_minor, decimals)
+    scaled = after_minor * threshold.scale
+    return scaled >= threshold.numerator if or_equal else scaled > threshold.numerator
+
+
+def is_below(after_minor: int, limit_minor: int, percent: str, decimals: int) -> bool:
+    """Whether a use is less than the percentage of a limit."""
+    return not passes(after_minor, limit_minor, percent, decimals, or_equal=True)

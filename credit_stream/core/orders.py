@@ -7,6 +7,7 @@ from msgspec.structs import replace as changed
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
+from credit_stream.core.asking import ask_and_begin_anew, give_up_asking
 from credit_stream.core.checking import (
     answer,
     check,
@@ -15,6 +16,9 @@ from credit_stream.core.checking import (
     is_forced,
     is_within,
     judge_in_place,
+    less,
+    verdict_of,
+    waived_by_person,
     with_todays_rate,
 )
 from credit_stream.core.deciding import Judgement, decision_of
@@ -207,28 +211,38 @@ def _try_out(work: Work, ledger: Ledger, order: Order, event: OrderCheckpointRea
     """A pro-forma check reserves nothing and puts nothing on the hold list (spec 6.5)."""
     checkpoint = event.checkpoint
     grace = order.pro_forma_grace_through
-    if not checks_at(work, checkpoint, pro_forma=True):
+    if order.standing == "rejected":
+        _publish_trial(work, ledger, order, checkpoint, order.last_reasons)
+    elif not checks_at(work, checkpoint, pro_forma=True):
         held = order.standing != "released"
         _publish_trial(work, ledger, order, checkpoint, _held_for(work, order) if held else (codes.NOT_CHECKED,))
     elif grace is not None and work.today <= grace and order.standing == "released":
         _publish_trial(work, ledger, order, checkpoint, (codes.WITHIN_GRACE,))
     else:
         forced = is_forced(work, order)
-        found = judge_in_place(work, ledger, with_todays_rate(work, ledger, order), order, checkpoint, forced=forced)
-        publish_trial_of(work, found, "checkpoint")
+        rated = with_todays_rate(work, ledger, order)
+        found = judge_in_place(work, ledger, rated, order, checkpoint, forced=forced)
+        if found.needs_group:
+            ask_and_begin_anew(work, ledger, rated, order, found, others_wait=False)
+            return
+        publish_trial_of(work, found, "checkpoint", waived_by_person(work, ledger, rated))
         days = work.settings.checkpoints[checkpoint].pro_forma_grace_days
-        if days and not found.holding:
+        if days and work.decisions[-1].verdict == "released":
             through = changed(order, pro_forma_grace_through=work.today + days)
             work.put(ORDERS, order.customer_id, order.order_id, through)
 
 
 def _publish_trial(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, reasons: tuple[str, ...]) -> None:
     found = Judgement(facts_of(work, ledger, order, checkpoint), (), ())
-    work.decide(decision_of(work, found, order.standing, reasons, "checkpoint", pro_forma=True))
+    work.decide(decision_of(work, found, verdict_of(order), reasons, "checkpoint", pro_forma=True))
 
 
-def publish_trial_of(work: Work, found: Judgement, cause: Cause) -> None:
-    """What a judgement would have decided, as a pro-forma decision."""
+def publish_trial_of(work: Work, found: Judgement, cause: Cause, waived: frozenset[str]) -> None:
+    """What a judgement would have decided, as a pro-forma decision. `waived` is what a person's release waives."""
+    if found.holding and waived.issuperset(found.holding):
+        work.decide(decision_of(work, found, "released", (codes.RELEASE_HONORED,), cause, pro_forma=True))
+        return
+    found = less(found, waived)
     verdict: Verdict = "on_hold" if found.holding else "released"
     reasons = found.holding or (found.noted if found.releasing is None else (found.releasing,))
     work.decide(decision_of(work, found, verdict, reasons, cause, pro_forma=True))
@@ -244,7 +258,12 @@ def check_order(work: Work, ledger: Ledger, event: CheckOrder) -> Refusal | None
         order = _in_other_currency(work, known, order)
     order = with_todays_rate(work, ledger, order)
     forced = known is not None and is_forced(work, known)
-    publish_trial_of(work, judge_in_place(work, ledger, order, known, "order_entry", forced=forced), "command")
+    counted_as = known if known is not None and known.placed else None
+    found = judge_in_place(work, ledger, order, known, "order_entry", forced=forced)
+    if found.needs_group:
+        ask_and_begin_anew(work, ledger, order, counted_as, found, others_wait=False)
+    else:
+        publish_trial_of(work, found, "command", waived_by_person(work, ledger, order))
     return None
 
 
@@ -288,8 +307,9 @@ def _end(work: Work, ledger: Ledger, event: OrderCancelled | OrderClosed, lifecy
         return Refusal(codes.INVALID, f"Order {order.order_id} is {order.lifecycle} already.")
     if ledger.account.holds:
         take_off_list(work, ledger, order.order_id)
-    standing = "released" if order.standing == "on_hold" else order.standing
-    ledger.count(changed(order, lifecycle=lifecycle, standing=standing), order)
+    ended = give_up_asking(work, ledger, order)
+    standing = "released" if ended.standing == "on_hold" else ended.standing
+    ledger.count(changed(ended, lifecycle=lifecycle, standing=standing), order)
     work.free(event.customer_id)
     return None
 

@@ -12,12 +12,21 @@ from typing import Literal
 from msgspec import Struct
 
 from credit_stream.core.calendar import Day, Instant
-from credit_stream.core.events import Checkpoint, CustomerUpdated, JournalLine, JournalType, PolicyUpdated
-from credit_stream.core.kept import Values
+from credit_stream.core.events import (
+    Checkpoint,
+    CreditGroupUpdated,
+    CustomerUpdated,
+    GroupCondition,
+    JournalLine,
+    JournalType,
+    PolicyUpdated,
+)
+from credit_stream.core.kept import KeptEvent, Values
 from credit_stream.core.outputs import HoldEntry
 from credit_stream.core.view import Table
 
-Standing = Literal["released", "on_hold", "rejected"]
+Standing = Literal["released", "on_hold", "rejected", "pending"]
+"""`pending`: checked as far as its own customer goes, and waiting for the answer of the credit group (spec 5.2)."""
 Lifecycle = Literal["open", "closed", "cancelled"]
 CreditKind = Literal["payment", "credit_note"]
 
@@ -115,6 +124,11 @@ class Account(Tally, array_like=True, gc=False):
     on hold, `delivered_minor` what is delivered and not invoiced. `oldest_due` is the oldest due date with something
     open. `holds` counts the customer's entries on the hold list, `last_hold` numbers them. `valued_on` and `valued_by`
     are business date and version of the settings when `published` was last compared with what there is.
+
+    Of a member of a credit group: `asked_minor` is what of `open_orders_minor` waits for the group's answer, and
+    `asking` how many orders do; `told` numbers what the customer told or asked groups; `groups` are those that count it
+    (more than one while it moves, the newest first) with the buckets that they were last told, `reported`;
+    `closed_group` is the group of its profile that is no more.
     """
 
     current_invoices_minor: int = 0
@@ -129,6 +143,12 @@ class Account(Tally, array_like=True, gc=False):
     published: PublishedExposure | None = None
     valued_on: Day = -1
     valued_by: int = 0
+    asked_minor: int = 0
+    asking: int = 0
+    told: int = 0
+    groups: tuple[str, ...] = ()
+    reported: tuple[int, ...] = ()
+    closed_group: str | None = None
 
 
 class DueDay(Row, frozen=True, array_like=True, gc=False):
@@ -158,7 +178,9 @@ class Order(Row, frozen=True, array_like=True, gc=False):
     `invoiced_credit_minor` is `invoiced_minor` at the order's rate, invoice by invoice; invoices in another currency
     are in `invoiced_foreign_credit_minor` only. `excluded` is what upstream says, `excluded_by_person` a command's.
 
-    `counted_open_minor` and `counted_delivered_minor` are what the order adds to its customer's account now.
+    `counted_open_minor` and `counted_delivered_minor` are what the order adds to its customer's account now. While it
+    is pending, `reported_open_minor` is what of the former its credit group knows. `asked` is the request to the group
+    behind which everything else that comes for the order waits.
     An order that is not `placed` is known from `early_delivered` (decimal text) and `early_invoices` only.
     """
 
@@ -192,14 +214,21 @@ class Order(Row, frozen=True, array_like=True, gc=False):
     early_invoices: tuple[str, ...] = ()
     early_delivered: str | None = None
     excluded_by_person: bool = False
+    asked: str | None = None
+    reported_open_minor: int = 0
 
 
 class Hold(Row, frozen=True, array_like=True, gc=False):
-    """An entry of the hold list as it was last published, and its number among the customer's holds."""
+    """An entry of the hold list as it was last published, and its number among the customer's holds.
+
+    `request` is what its credit group was asked of it and may still answer, `question` what exactly was asked.
+    """
 
     entry: HoldEntry
     number: int
     open_credit_minor: int
+    request: str | None = None
+    question: bytes = b""
 
 
 class OpenInstalment(Row, frozen=True, array_like=True, gc=False):
@@ -303,6 +332,111 @@ class Journal(Row, frozen=True, array_like=True, gc=False):
     lines: tuple[JournalLine, ...] = ()
 
 
+# --- credit groups, at the customer's task -------------------------------------------------------------------------
+
+
+class Asked(Row, frozen=True, array_like=True, gc=False):
+    """A question to the credit group, and what is to go on when its answer comes.
+
+    With a `checkpoint` the check of the order that `origin` led to; else `origin` itself, from its beginning. A person
+    may have forced the order on hold meanwhile.
+    """
+
+    order_id: str
+    origin: KeptEvent
+    question: bytes
+    included_minor: int
+    since: Instant
+    checkpoint: Checkpoint | None = None
+    forced_by: str | None = None
+    forced_reason: str | None = None
+
+
+class AskedAt(Row, frozen=True, array_like=True, gc=False):
+    """Whose request it is that is still unanswered."""
+
+    customer_id: str
+    request_id: str
+
+
+class Waiting(Row, frozen=True, array_like=True, gc=False):
+    """What came for an order while it waited for its group's answer, in that order."""
+
+    events: tuple[KeptEvent, ...]
+
+
+# --- credit groups, at the group's task ------------------------------------------------------------------------------
+
+
+class Group(Row, frozen=True, array_like=True, gc=False):
+    """A customer credit group. Without `profile` it is not known yet, though it may have members."""
+
+    profile: CreditGroupUpdated | None = None
+    credit_limit_minor: int = 0
+    credit_limit_date: Day | None = None
+    credit_limit_expires_on: Day | None = None
+    temporary_limits: tuple[TemporaryLimit, ...] = ()
+    is_closed: bool = False
+
+
+class Pool(Tally, array_like=True, gc=False):
+    """The running totals of a group, in its currency: the members' exposures by bucket, and what is reserved.
+
+    `unvalued` counts the members whose exposure has no rate to the group's currency. `answers` numbers what the group
+    answers; `line` counts the orders that wait in it. `offered` is the request of the order that was given
+    credit out of the line last and has not been settled yet: the next one's turn comes after that.
+    """
+
+    current_invoices_minor: int = 0
+    overdue_invoices_minor: int = 0
+    open_orders_minor: int = 0
+    delivered_minor: int = 0
+    unapplied_minor: int = 0
+    reserved_minor: int = 0
+    unvalued: int = 0
+    answers: int = 0
+    line: int = 0
+    offered: str | None = None
+    published: PublishedExposure | None = None
+
+
+class Member(Row, frozen=True, array_like=True, gc=False):
+    """What a group was last told of a member, by bucket in the member's currency, and what that is in the group's.
+
+    `number` stays when the customer has left, so that what is late is told from what is new.
+    """
+
+    number: int = 0
+    is_member: bool = False
+    currency: str = ""
+    business_date: Day = 0
+    reported: tuple[int, ...] = ()
+    valued: tuple[int, ...] | None = None
+
+
+class Reservation(Row, frozen=True, array_like=True, gc=False):
+    """Credit of a group that an order was granted and that its customer has not reported yet."""
+
+    customer_id: str
+    order_id: str
+    amount_minor: int
+
+
+class InLine(Row, frozen=True, array_like=True, gc=False):
+    """An order on hold that waits for credit of its group. `told` is what its customer was last answered."""
+
+    customer_id: str
+    order_id: str
+    currency: str
+    amount_minor: int
+    included_minor: int
+    conditions: tuple[GroupCondition, ...]
+    released_below: str | None
+    since: Instant
+    place: int
+    told: bool | None = None
+
+
 class Counter(Row, frozen=True, array_like=True, gc=False):
     """A sequence of numbers."""
 
@@ -353,8 +487,29 @@ JOURNALS = Table("journals", Journal)
 """("", journal)"""
 COUNTERS = Table("counters", Counter)
 """("", name)"""
+ASKED = Table("asked", Asked)
+"""(customer, request)"""
+ASKED_AT = Table("asked_at", AskedAt)
+"""("", INSTANT/request): the unanswered questions, those that wait longest first"""
+WAITING = Table("waiting", Waiting)
+"""(customer, order)"""
+GROUPS = Table("groups", Group)
+"""("", group)"""
+POOLS = Table("pools", Pool)
+"""("", group)"""
+MEMBERS = Table("members", Member)
+"""(group, customer)"""
+RESERVATIONS = Table("reservations", Reservation)
+"""(group, request)"""
+LINE = Table("line", InLine)
+"""(group, request): orders on hold for want of the group's credit"""
+GROUP_AGENDA_DAYS = Table("group_agenda_days", Mark)
+"""("", day): the days on which `GROUP_AGENDA` has entries"""
+GROUP_AGENDA = Table("group_agenda", Mark)
+"""(day, group): which group must be looked at when the business date reaches the day"""
 
 TABLES: tuple[Table[Struct], ...] = (
     PARTITION, SEEN, SEEN_DAYS, SEEN_ON, CUSTOMERS, ACCOUNTS, ORDERS, HOLDS, HOLDERS, INVOICES, PAYMENTS,
     CREDIT_NOTES, DUE_DAYS, AGENDA_DAYS, AGENDA, BEYOND_HORIZON, RATES, UNCOUNTED, WAITING_FOR_RATE, JOURNALS, COUNTERS,
+    ASKED, ASKED_AT, WAITING, GROUPS, POOLS, MEMBERS, RESERVATIONS, LINE, GROUP_AGENDA_DAYS, GROUP_AGENDA,
 )  # fmt: skip

@@ -37,6 +37,10 @@ class RateMissing(Exception):
     """A rule needs an exchange rate that is not there; the order is held for that (spec 1.2)."""
 
 
+class GroupUnasked(Exception):
+    """A rule needs to know of the credit group's pool, and the group was not asked yet (spec 5.2)."""
+
+
 NOTHING_OVERDUE, OVERDUE = "nothing overdue", "something overdue"
 NO_EXPIRY_DATE = "no expiry date"
 """What is shown where there is no figure to compare."""
@@ -45,13 +49,19 @@ Look = Callable[["Rule", "Facts"], tuple[Observation, ...]]
 
 
 class RuleType(NamedTuple):
-    """One row of the table of spec 5.3. `limit` says that it never holds a return or what does not count (spec 5.1)."""
+    """One row of the table of spec 5.3. `limit` says that it never holds a return or what does not count (spec 5.1).
+
+    `group_holds` and `group_excuses` are what it sees besides of a member's credit group (spec 4.3): the group is
+    asked when the customer's own part does not hold the order.
+    """
 
     name: str
     reasons: tuple[str, ...]
     holds: Look
     excuses: Look
     limit: bool = False
+    group_holds: Look | None = None
+    group_excuses: Look | None = None
 
 
 def _without(reason: str, observed: str, wanted: str) -> tuple[Observation, ...]:
@@ -144,7 +154,10 @@ def overdue_amount(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
     """Row 5: more overdue than the amount, and more of the limit used than the threshold. Both lines carry the hit."""
     currency = rule.currency or facts.currency
     overdue, amount = facts.overdue_in(currency), facts.amount_of(rule, currency)
-    used, line = facts.uses_more_than(rule.percent, or_equal=False)
+    if facts.is_groups_alone and facts.group is None and overdue <= amount:  # Then the group need not be asked.
+        return (Observation("overdue_amount", False, *facts.compared(overdue, "above", amount, currency)),)
+    uses_more_than = facts.group_uses_more_than if facts.is_groups_alone else facts.uses_more_than
+    used, line = uses_more_than(rule.percent, or_equal=False)
     hit = used and overdue > amount
     return (
         Observation("overdue_amount", hit, *facts.compared(overdue, "above", amount, currency)),
@@ -182,21 +195,34 @@ def order_amount_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
 
 
 def credit_limit_used(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
-    """Row 8: used after the order is more than the threshold percentage of the limit (spec 4.3, 4.4).
-
-    The group's limit will be a second observation here, for `group_credit_limit_exceeded`.
-    """
+    """Row 8: used after the order is more than the threshold percentage of the own limit, if it has one (spec 4.3)."""
     if facts.is_mandatory_zero:
         words = "mandatory limit 0"
         return (Observation("credit_limit_exceeded", True, words, "equal", words, "text"),)
+    if facts.is_groups_alone:
+        return ()
     hit, line = facts.uses_more_than(rule.percent, or_equal=facts.limit_boundary == "at_or_above")
     return (Observation("credit_limit_exceeded", hit, *line),)
 
 
 def credit_limit_used_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
-    """Less of the limit is used than the percentage. Of a mandatory limit of 0 any use is more."""
+    """Less of the own limit is used than the percentage. Of a mandatory limit of 0 any use is more."""
+    if facts.is_groups_alone:
+        return ()
     hit, line = facts.uses_less_than(rule.percent)
     return (Observation("credit_limit_exceeded", hit and not facts.is_mandatory_zero, *line),)
+
+
+def group_limit_used(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
+    """Row 8: the pool after the order is more than the threshold percentage of the group's limit (spec 4.3, 5.2)."""
+    hit, line = facts.group_uses_more_than(rule.percent, or_equal=facts.limit_boundary == "at_or_above")
+    return (Observation("group_credit_limit_exceeded", hit, *line),)
+
+
+def group_limit_used_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
+    """Less of the group's limit is used than the percentage (spec 15, 5.4)."""
+    hit, line = facts.group_uses_less_than(rule.percent)
+    return (Observation("group_credit_limit_exceeded", hit, *line),)
 
 
 RULES: tuple[RuleType, ...] = (
@@ -219,6 +245,8 @@ RULES: tuple[RuleType, ...] = (
         credit_limit_used,
         credit_limit_used_within,
         limit=True,
+        group_holds=group_limit_used,
+        group_excuses=group_limit_used_within,
     ),
 )
 """In the order of spec 5.3, which is the order of the reasons in a decision."""

@@ -306,7 +306,10 @@ class RulesAt:
 
 
 def _speaks(rule: Rule, who: Who) -> bool:
-    """Whether a rule is about an order: its scope, its risk group, and that a limit is not for returns."""
+    """Whether a rule is about an order: its scope, its risk group, and that no limit holds a return.
+
+    An exclusion about the limit may release one all the same: it would release the smallest order (spec 5.1, 5.4).
+    """
     customer_id, group, risk_group, is_counted = who
     if rule.scope == "group" and rule.account != group:
         return False
@@ -314,7 +317,7 @@ def _speaks(rule: Rule, who: Who) -> bool:
         return False
     if rule.risk_group and rule.risk_group != risk_group:
         return False
-    return is_counted or not RULE_OF_TYPE[rule.type].limit
+    return is_counted or rule.kind == "exclusion" or not RULE_OF_TYPE[rule.type].limit
 
 
 def _looking(rule: Rule) -> Looking:

@@ -6,13 +6,26 @@ The only entrance to the core. The same view, event and position always give the
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 
 from msgspec import msgpack
 from msgspec.structs import astuple
 from msgspec.structs import replace as changed
 
-from credit_stream.core import commands, customers, events, invoices, journals, orders, payments, reference
+from credit_stream.core import (
+    answers,
+    commands,
+    customers,
+    events,
+    groups,
+    invoices,
+    journals,
+    membership,
+    orders,
+    payments,
+    reference,
+)
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger, Ledgers
 from credit_stream.core.days import advance, remember_event
@@ -21,9 +34,17 @@ from credit_stream.core.events import Event
 from credit_stream.core.kept import decision_of_values, values_of
 from credit_stream.core.money import TooLarge
 from credit_stream.core.outputs import InputPosition
+from credit_stream.core.pools import Pools
 from credit_stream.core.rows import PARTITION, SEEN, Partition, Seen
 from credit_stream.core.settings import compiled
-from credit_stream.core.topics import BROADCAST_TOPICS, DECISIONS, INTERNAL_TOPICS, INVOICES, PAYMENTS
+from credit_stream.core.topics import (
+    BROADCAST_TOPICS,
+    DECISIONS,
+    INTERNAL_TOPICS,
+    INVOICES,
+    NUMBERED_TOPICS,
+    PAYMENTS,
+)
 from credit_stream.core.view import Publication, Refusal, StepResult, View
 from credit_stream.core.work import Work, begin
 
@@ -59,6 +80,7 @@ OF_CUSTOMER: dict[type[Event], Callable[..., Refusal | None]] = {
     events.ExcludeOrder: commands.exclude_order,
     events.ReviewOrder: commands.review_order,
     events.JournalLinePosted: journals.journal_line_posted,
+    events.GroupMembershipChanged: membership.membership_changed,
 }
 """What is about one customer: (work, ledger of the customer, event)."""
 
@@ -70,6 +92,15 @@ OF_JOURNAL: dict[type[Event], Callable[..., Refusal | None]] = {
 }
 """What is about one journal: (work, event)."""
 
+OF_GROUP: dict[type[Event], Callable[..., Refusal | None]] = {
+    events.CreditGroupUpdated: groups.group_updated,
+    events.CreditGroupClosed: groups.group_closed,
+    events.GroupLimitPosted: groups.group_limit_posted,
+    events.GroupMemberReported: groups.member_reported,
+    events.GroupCreditRequested: groups.credit_requested,
+}
+"""What is about one credit group: (work, ledger of the group's pool, event)."""
+
 OF_MANY: dict[type[Event], Callable[..., Refusal | None]] = {
     events.SettingsPublished: reference.settings_published,
     events.ExchangeRatePublished: reference.rate_published,
@@ -77,6 +108,9 @@ OF_MANY: dict[type[Event], Callable[..., Refusal | None]] = {
     events.ForceHold: commands.force_holds,
 }
 """What is about many customers of the partition: (work, event, ledgers)."""
+
+
+REFERENCE = frozenset({events.SettingsPublished, events.ExchangeRatePublished})
 
 
 def step(view: View, event: Event, position: InputPosition) -> StepResult:
@@ -88,6 +122,8 @@ def step(view: View, event: Event, position: InputPosition) -> StepResult:
     """
     if type(event) is events.ClockTicked:
         return _tick(view, event, position)
+    if position.topic in NUMBERED_TOPICS:
+        return _between_tasks(view, event, position)
     content_hash = hash_of(event)
     stream = position.topic if position.topic in SEPARATE_IDS else ""
     work = _begin(view, event, position)
@@ -107,15 +143,33 @@ def step(view: View, event: Event, position: InputPosition) -> StepResult:
     return StepResult(work.writes, work.publications, work.refusal)
 
 
+def _between_tasks(view: View, event: Event, position: InputPosition) -> StepResult:
+    """A step of credit groups. It is never refused: whoever asked would wait for ever (spec 5.2)."""
+    work = _begin(view, event, position)
+    ledgers, pools = Ledgers(work), Pools(work)
+    advance(work, event.occurred_at, ledgers, pools)
+    if isinstance(event, events.GroupCreditAnswered):
+        answers.credit_answered(work, ledgers, event, partial(_handle_kept, pools))
+    else:
+        _handle(work, ledgers, pools, event)
+    _finish(work, ledgers, pools)
+    work.put(PARTITION, "", "", work.partition)
+    return StepResult(work.writes, work.publications, None, work.late)
+
+
+def _handle_kept(pools: Pools, work: Work, ledgers: Ledgers, event: Event) -> Refusal | None:
+    return _handle(work, ledgers, pools, event)
+
+
 def _take(work: Work, event: Event) -> Refusal | None:
-    ledgers = Ledgers(work)
-    advance(work, event.occurred_at, ledgers)
+    ledgers, pools = Ledgers(work), Pools(work)
+    advance(work, event.occurred_at, ledgers, pools)
     if work.position.topic in RECEIVABLES:
         _note_position(work)
-    refusal = _handle(work, ledgers, event)
+    refusal = _handle(work, ledgers, pools, event)
     if refusal is None:
         ledgers.refuse_overflow()
-        _finish(work, ledgers)
+        _finish(work, ledgers, pools)
     return refusal
 
 
@@ -146,11 +200,12 @@ def _tick(view: View, event: events.ClockTicked, position: InputPosition) -> Ste
     work = _begin(view, event, position)
     if event.instant <= work.partition.now:
         return StepResult({}, [], None)
-    ledgers = Ledgers(work)
-    advance(work, event.instant, ledgers)
-    _finish(work, ledgers)
+    ledgers, pools = Ledgers(work), Pools(work)
+    advance(work, event.instant, ledgers, pools)
+    answers.ask_again(work, ledgers, partial(_handle_kept, pools))
+    _finish(work, ledgers, pools)
     work.put(PARTITION, "", "", work.partition)
-    return StepResult(work.writes, work.publications, None)
+    return StepResult(work.writes, work.publications, None, work.late)
 
 
 def _note_position(work: Work) -> None:
@@ -163,26 +218,38 @@ def _note_position(work: Work) -> None:
         partition.payments_offset = work.position.offset
 
 
-def _handle(work: Work, ledgers: Ledgers, event: Event) -> Refusal | None:
+def _handle(work: Work, ledgers: Ledgers, pools: Pools, event: Event) -> Refusal | None:
     kind = type(event)
     handle = OF_CUSTOMER.get(kind)
     if handle is not None:
         customer_id: str = getattr(event, "customer_id")  # noqa: B009 - every event of OF_CUSTOMER has one
-        return handle(work, ledgers.open(customer_id), event)
+        ledger = ledgers.open(customer_id)
+        if ledger.account.asking and answers.waits_behind(work, ledger, event):
+            return None
+        return handle(work, ledger, event)
     if isinstance(event, events.ForceHold | events.EvaluateHolds) and (refusal := commands.forbidden(work, event)):
         return refusal
     if isinstance(event, events.ForceHold) and event.customer_id is None and event.order_id is not None:
         return Refusal(codes.INVALID, "To hold one order, name its customer too: add customer_id and send it again.")
     if isinstance(event, events.ForceHold) and event.customer_id is not None:
-        return commands.force_hold(work, ledgers.open(event.customer_id), event)
+        ledger = ledgers.open(event.customer_id)
+        if ledger.account.asking and answers.waits_behind(work, ledger, event):
+            return None
+        return commands.force_hold(work, ledger, event)
     if kind in OF_JOURNAL:
         return OF_JOURNAL[kind](work, event)
+    if kind in OF_GROUP:
+        group_id: str = getattr(event, "group_id")  # noqa: B009 - every event of OF_GROUP has one
+        return OF_GROUP[kind](work, pools.open(group_id), event)
     if kind in OF_MANY:
-        return OF_MANY[kind](work, event, ledgers)
+        refusal = OF_MANY[kind](work, event, ledgers)
+        if refusal is None and kind in REFERENCE:
+            pools.look_again(kind is events.SettingsPublished)
+        return refusal
     return Refusal(codes.INVALID, f"This version does not carry out {kind.__name__}: nothing was done.")
 
 
-def _finish(work: Work, ledgers: Ledgers) -> None:
+def _finish(work: Work, ledgers: Ledgers, pools: Pools) -> None:
     """Offers freed credit to held orders, publishes the exposures that changed, writes accounts and clock."""
     if work.parameters.evaluate_on == "event":
         ledgers.note_freed()
@@ -191,3 +258,4 @@ def _finish(work: Work, ledgers: Ledgers) -> None:
             if ledger.account.holds:
                 evaluate(work, ledger)
     ledgers.close()
+    pools.close()

@@ -71,6 +71,11 @@ TOPIC_OF_EVENT: dict[type[events.Event], str] = {
     events.GenerateJournalLines: COMMANDS,
     events.PostLimitJournal: COMMANDS,
     events.JournalLinePosted: POSTINGS,
+    events.GroupLimitPosted: POSTINGS,
+    events.GroupMemberReported: GROUP_REQUESTS,
+    events.GroupCreditRequested: GROUP_REQUESTS,
+    events.GroupCreditAnswered: GROUP_ANSWERS,
+    events.GroupMembershipChanged: GROUP_ANSWERS,
     events.UpdateRiskScores: COMMANDS,
     events.UpdateBalanceStatistics: COMMANDS,
     events.CheckOrder: COMMANDS,
@@ -89,6 +94,8 @@ BROADCAST_TOPICS = frozenset({SETTINGS, CLOCK})
 """One stream that every partition reads whole."""
 INTERNAL_TOPICS = frozenset({POSTINGS, GROUP_REQUESTS, GROUP_ANSWERS})
 """Inputs that only tasks write, for each other."""
+NUMBERED_TOPICS = frozenset({GROUP_REQUESTS, GROUP_ANSWERS})
+"""Their events tell by their own numbers and ids what was here before, so nobody remembers them one by one."""
 
 TOPIC_OF_OUTPUT: dict[type, str] = {
     outputs.CreditDecision: DECISIONS,

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from credit_stream.core.events import Event
-from credit_stream.core.outputs import OutputRecord
+from credit_stream.core.outputs import InputPosition, OutputRecord
 
 R = TypeVar("R", bound=Struct)
 Row_co = TypeVar("Row_co", bound=Struct, covariant=True)
@@ -78,14 +78,23 @@ class Refusal(Struct, frozen=True, gc=False):
     message: str
 
 
+class LateRefusal(Struct, frozen=True, gc=False):
+    """An event that was taken before, waited for a credit group's answer, and then was not accepted."""
+
+    event: Event
+    position: InputPosition
+    refusal: Refusal
+
+
 class StepResult(Struct, frozen=True):
     """What one input led to.
 
     `writes` maps keys to new rows, None deletes. `publications` stand in the order in which they arose.
     With a `refusal` the engine adds a dead letter with the input's bytes; there may be writes beside it
-    (spec 8.1: a refused limit, of which the rest counts).
+    (spec 8.1: a refused limit, of which the rest counts). For each `late` one it adds one with that event's.
     """
 
     writes: dict[Key, Struct | None]
     publications: list[Publication]
     refusal: Refusal | None
+    late: Sequence[LateRefusal] = ()

@@ -13,10 +13,11 @@ from msgspec import Struct
 from credit_stream.core import rows
 from credit_stream.core.calendar import Day, iso
 from credit_stream.core.events import Event
+from credit_stream.core.limits import GroupFigures
 from credit_stream.core.outputs import AsOf, CreditDecision, InputPosition, OutputRecord
 from credit_stream.core.settings import Parameters, Settings
 from credit_stream.core.topics import DECISIONS, TOPIC_OF_OUTPUT
-from credit_stream.core.view import NOT_AT_HAND, Key, Publication, Refusal, Table, View
+from credit_stream.core.view import NOT_AT_HAND, Key, LateRefusal, Publication, Refusal, Table, View
 
 R = TypeVar("R", bound=Struct)
 
@@ -50,7 +51,10 @@ class Work(Struct, eq=False, gc=False):
     publications: list[Publication] = []
     decisions: list[CreditDecision] = []
     freed: dict[str, None] = {}
+    answers: dict[str, GroupFigures] = {}
+    """What credit groups have answered, by order: what is judged in this step need not ask again."""
     refusal: Refusal | None = None
+    late: list[LateRefusal] = []
 
     def as_of(self) -> AsOf:
         """As of which offsets invoices and payments are counted."""

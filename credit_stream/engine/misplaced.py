@@ -8,14 +8,15 @@ write orders may not therefore write commands. So such an event is a dead letter
 from __future__ import annotations
 
 from credit_stream.core.events import Event
-from credit_stream.core.topics import BROADCAST_TOPICS, COMMANDS, TOPIC_OF_EVENT
+from credit_stream.core.topics import BROADCAST_TOPICS, COMMANDS, GROUP_REQUESTS, TOPIC_OF_EVENT
 from credit_stream.engine.ports import InputRecord
 from credit_stream.wire.keys import key_of, partition_of, target_of
 
+NOT_BY_CUSTOMER = BROADCAST_TOPICS | {COMMANDS, GROUP_REQUESTS}
 BY_CUSTOMER = frozenset(
     kind
     for kind, topic in TOPIC_OF_EVENT.items()
-    if topic != COMMANDS and topic not in BROADCAST_TOPICS and "customer_id" in kind.__struct_fields__
+    if topic not in NOT_BY_CUSTOMER and "customer_id" in kind.__struct_fields__
 )
 """Nearly all that comes, so these are told without asking for the target."""
 

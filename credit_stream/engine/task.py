@@ -17,7 +17,7 @@ from credit_stream.core.calendar import Instant
 from credit_stream.core.events import ClockTicked, Event
 from credit_stream.core.outputs import DeadLetter, InputPosition, OutputRecord
 from credit_stream.core.topics import BROADCAST_TOPICS, DEAD_LETTERS, INTERNAL_TOPICS, SEQUENCE, TOPIC_OF_EVENT
-from credit_stream.core.view import Publication, Refusal, StepResult, View
+from credit_stream.core.view import LateRefusal, Publication, Refusal, StepResult, View
 from credit_stream.engine import checkpoint as checkpoints
 from credit_stream.engine.checkpoint import Changes, Checkpoint, Position
 from credit_stream.engine.merge import Merge
@@ -28,6 +28,7 @@ from credit_stream.engine.restore import restore
 from credit_stream.engine.sequence import Run, SequenceBuilder, SequenceRecord, Tick
 from credit_stream.wire.currencies import CURRENCIES
 from credit_stream.wire.faults import Fault
+from credit_stream.wire.keys import key_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -211,6 +212,8 @@ class PartitionTask:
             self._overlay.apply(result.writes)
         if result.publications:
             self._publish(result.publications)
+        for late in result.late:
+            self._bury_late(late)
         return result.refusal
 
     def _publish(self, publications: list[Publication]) -> None:
@@ -222,6 +225,15 @@ class PartitionTask:
             value = None if publication.record is None else encode(publication.record)
             batch.values.append(value)
             batch.size_bytes += len(value or b"")
+
+    def _bury_late(self, late: LateRefusal) -> None:
+        """A dead letter of an event that waited before it was refused, with the bytes that it is in Avro."""
+        position, encode = late.position, self._program.encode
+        payload = b"" if encode is None else encode(late.event)
+        record = InputRecord(
+            position.topic, position.partition, position.offset, 0, key_of(late.event), payload, late.event
+        )
+        self._bury(record, position.event_id, late.refusal.reason, late.refusal.message)
 
     def _bury(self, record: InputRecord, event_id: str | None, reason: str, message: str) -> None:
         """A dead letter with the bytes as they came (spec 12), keyed as the input was, if that can be told.

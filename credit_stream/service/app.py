@@ -42,6 +42,7 @@ ROUTES = (
     Route("POST", "/events", "post_events"),
     Route("GET", "/decisions/{order_id}", "decision"),
     Route("GET", "/customers/{customer_id}/exposure", "exposure"),
+    Route("GET", "/groups/{group_id}/exposure", "group_exposure"),
     Route("GET", "/holds", "holds"),
     Route("GET", "/dead-letters", "dead_letters"),
     Route("GET", "/health", "health"),
@@ -104,6 +105,14 @@ class Service:
         found = self.system.host.latest(EXPOSURES, customer_id)
         if found is None:
             raise Problem(404, f"Nothing of a customer {customer_id!r} has ever counted; send it with POST /events.")
+        return json_answer(_value(found))
+
+    async def group_exposure(self, request: web.Request) -> web.Response:
+        """`GET /groups/{group_id}/exposure`"""
+        group_id = request.match_info["group_id"]
+        found = self.system.host.latest(EXPOSURES, group_id)
+        if found is None:
+            raise Problem(404, f"There is no credit group {group_id!r}, or it is closed; send it with POST /events.")
         return json_answer(_value(found))
 
     async def holds(self, request: web.Request) -> web.Response:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from credit_stream.core import money
 from credit_stream.core.calendar import Day, Instant, iso
 from credit_stream.core.events import Event
+from credit_stream.core.topics import NUMBERED_TOPICS, TOPIC_OF_EVENT
 from credit_stream.wire.compiled import function_of
 from credit_stream.wire.currencies import nearest_currency
 from credit_stream.wire.faults import Invalid, Misfit, quoted
@@ -170,8 +171,8 @@ def checker_of(record_type: type[Struct]) -> Check:
     not pass is every field taken by itself, to say which one is wrong and why.
     """
     fields = [field for field in shape_of(record_type).fields if field.kind not in ("symbol", "flag", "bytes")]
-    every = [(field.name, _check_of(field)) for field in fields]
-    others = [(field.name, _check_of(field)) for field in fields if field.kind not in _QUICK]
+    every = [(field.name, _check_of(record_type, field)) for field in fields]
+    others = [(field.name, _check_of(record_type, field)) for field in fields if field.kind not in _QUICK]
     passes = _quick_check(record_type)
 
     def check(record: Struct, currencies: Mapping[str, int]) -> None:
@@ -216,11 +217,17 @@ def condition_of(field: FieldShape, variable: str) -> str:
     return f"({variable} is None or {condition})" if field.nullable else condition
 
 
-def _check_of(field: FieldShape) -> Check:
+def _check_of(record_type: type[Struct], field: FieldShape) -> Check:
+    if field.kind == "money" and _is_between_tasks(record_type):
+        return _check_integer  # Totals of many documents; and a refused question would be waited for without an end.
     if field.kind == "list":
         item = field.items or "text"
         return _check_each(checker_of(field.record_type) if field.record_type else _CHECKS[item])
     return checker_of(field.record_type) if field.record_type else _CHECKS[field.kind]
+
+
+def _is_between_tasks(record_type: type[Struct]) -> bool:
+    return issubclass(record_type, Event) and TOPIC_OF_EVENT[record_type] in NUMBERED_TOPICS
 
 
 def _check_each(check: Check) -> Check:

@@ -12,6 +12,7 @@ from typing import Literal
 from credit_stream.core import events
 from credit_stream.core.calendar import iso
 from credit_stream.core.events import Event
+from credit_stream.core.topics import GROUP_REQUESTS, TOPIC_OF_EVENT
 from credit_stream.wire.records import shape_of
 
 Target = Literal["key", "all"]
@@ -75,6 +76,8 @@ def _aggregate_of(event: Event) -> str | None:
 
 @cache
 def _key_field(event_type: type[Event]) -> str:
+    if TOPIC_OF_EVENT[event_type] == GROUP_REQUESTS:
+        return "group_id"
     names = {field.name for field in shape_of(event_type).fields}
     return next(field for field in _KEY_FIELDS if field in names)
 

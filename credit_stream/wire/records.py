@@ -44,13 +44,27 @@ CURRENCY_FIELDS = ("currency", "credit_currency")
 """Where a record says the currency of its money; a record inside another may have that of the one around it."""
 
 _IDENTIFIERS = frozenset({"actor", "customer_credit_group", "ordered_by", "rate_type"})
-_DERIVED = frozenset({("JournalLinePosted", "event_id")})
+_DERIVED = frozenset(
+    {
+        ("GroupCreditAnswered", "event_id"),
+        ("GroupCreditAnswered", "request_id"),
+        ("GroupCreditRequested", "event_id"),
+        ("GroupCreditRequested", "request_id"),
+        ("GroupLimitPosted", "event_id"),
+        ("GroupMemberReported", "event_id"),
+        ("GroupMembershipChanged", "event_id"),
+        ("JournalLinePosted", "event_id"),
+    }
+)
 """Ids that tasks make by adding to one that came from outside, so that they may be longer than that one may."""
 _DOCUMENTS = frozenset({"document", "payload"})
 _DECIMALS = frozenset(
     {
         ("ExchangeRatePublished", "rate"),
         ("GenerateJournalLines", "round_to"),
+        ("GroupCondition", "excused_below"),
+        ("GroupCondition", "percent"),
+        ("GroupCreditRequested", "released_below"),
         ("LimitAdjustment", "value"),
         ("OrderDelivered", "delivered_amount"),
         ("PolicyUpdated", "update_percentage"),

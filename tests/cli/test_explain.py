@@ -17,6 +17,8 @@ from credit_stream.company import Company, Plan
 from credit_stream.core import outputs, reasons
 from credit_stream.core.rules import RULES
 from credit_stream.hosts.memory import MemoryHost
+from credit_stream.wire.json_lines import output_from_value
+from tests.core.ledger import Case, Ledger, line_of, play_into
 
 RULES_FILE = """
 [[rules]]
@@ -126,6 +128,35 @@ def test_a_decision_that_contradicts_itself_is_found_out(decisions: list[Any], c
     assert result.exit_code == 1
     assert "CONTRADICTS ITSELF" in result.stdout
     assert found in result.stdout
+
+
+SEEN = [
+    ("rule r: days_overdue 0 days", "", "the oldest open invoice is 5 days overdue, which is above 0 days"),
+    ("rule r: days_overdue amount 60", "", "70.00 USD is overdue, which is above 60.00 USD"),
+    ("rule r: overdue_amount 60 used 5 %", "", "70.00 USD is overdue, which is above 60.00 USD"),
+    (
+        "rule r: overdue_amount 60 used 5 %",
+        "",
+        "used with this order: 90.00 USD, which is above 50.00 USD: of the limit 1,000.00, 9 % is above 5 %",
+    ),
+    ("rule r: credit_limit_expired 0 days", "", "no expiry date"),
+    ("rule r: credit_limit_used 100 %", "mandatory", "mandatory limit 0"),
+    ("exclusion r: credit_limit_expired 5 days", "expires 2026-12-31", "not expired"),
+    ("rule r: account_status slow", "status slow", "the account status is 'slow', which is the same as 'slow'"),
+]
+
+
+@pytest.mark.parametrize(("setting", "customer", "words"), SEEN, ids=[words for _, _, words in SEEN])
+def test_what_a_rule_saw_is_said_of_what_it_looked_at(setting: str, customer: str, words: str) -> None:
+    """Days, money, a share of the limit, a text, or that there was nothing to look at."""
+    limit = "limit 0" if customer == "mandatory" else "limit 1000"
+    lines = [setting, f"customer C1 {limit} {customer}", "invoice I1 70 due 5 days ago", "order O1 20"]
+    ledger = Ledger()
+    play_into(ledger, Case("saw", "explain", (), tuple(line_of(line, "explain") for line in lines)))
+    (value,) = [record["value"] for record in ledger.records if record["type"] == "CreditDecision"]
+    decision = output_from_value(outputs.CreditDecision, value)
+    assert isinstance(decision, outputs.CreditDecision)
+    assert any(line.endswith(f"r: {words}") for line in explained(decision)), explained(decision)
 
 
 def test_the_explanation_comes_as_json_for_programs(decisions: list[Any]) -> None:

@@ -32,7 +32,8 @@ FIRST_CUSTOMER = "C1"
 ONE_CUSTOMER = frozenset("EvaluateHolds ForceHold".split())
 """Commands for one customer only where they name an order."""
 NO_CUSTOMER = frozenset(
-    "ExchangeRatePublished CreateLimitJournal AddJournalLines RemoveJournalLines PostLimitJournal".split()
+    """ExchangeRatePublished CreateLimitJournal AddJournalLines RemoveJournalLines PostLimitJournal
+    CreditGroupUpdated CreditGroupClosed""".split()
 )
 TOPIC_AND_KIND: Mapping[str, tuple[str, Kind]] = {
     "exposure": ("credit.exposures", c.EXPOSURE),
@@ -114,13 +115,14 @@ def read(text: str, theme: str) -> list[Case]:
                 raise LedgerError(f"{place}: a title is `== What holds (spec 4.4)`")
             cases.append(Case(match["title"], theme, tuple(head)))
         elif cases:
-            cases[-1] = replace(cases[-1], body=(*cases[-1].body, _line(stripped, place)))
+            cases[-1] = replace(cases[-1], body=(*cases[-1].body, line_of(stripped, place)))
         else:
-            head.append(_line(stripped, place))
+            head.append(line_of(stripped, place))
     return cases
 
 
-def _line(text: str, place: str) -> Line:
+def line_of(text: str, place: str) -> Line:
+    """A line, and what it expects behind `|`. Raises `LedgerError`."""
     said, bar, expectation = text.partition("|")
     said, expectation = said.strip(), expectation.strip()
     if not said or (bar and not expectation):

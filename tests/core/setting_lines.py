@@ -139,6 +139,10 @@ def _effect(words: Words) -> str:
     return name(words)
 
 
+def _roles(words: Words) -> list[str]:
+    return listed(name)(words) if words.peek() else []
+
+
 SETTINGS: Mapping[str, Callable[[Words, Json], None]] = {
     "set": _set,
     "rule": _rule_of_kind("blocking"),
@@ -148,5 +152,6 @@ SETTINGS: Mapping[str, Callable[[Words, Json], None]] = {
     "terms": _listed_in("payment_terms", "rank", _rank),
     "discount": _listed_in("settlement_discounts", "rank", _rank),
     "reason": _listed_in("release_reasons", "description", name),
+    "actor": _listed_in("actors", "roles", _roles),
 }
 """Lines that change the settings: in force from the start before the first event, later with the next `publish`."""

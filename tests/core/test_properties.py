@@ -1,4 +1,7 @@
-"""What holds for every history: random ones, found and made small by Hypothesis, which prints how to repeat them."""
+"""What holds for every history: random ones, found and made small by Hypothesis, which prints how to repeat them.
+
+That decisions are monotone is in `test_monotone.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from credit_stream.core import events as e
 from credit_stream.core.outputs import CreditDecision, DeadLetter, Exposure, ExposureBuckets
 from credit_stream.hosts.memory import MemoryHost, Produced
 from credit_stream.wire.avro import encode_output
+from credit_stream.wire.keys import partition_of
 from tests.core.histories import CUSTOMER, DAY_MS, FIRST_DAY, History, Variant, variants
 from tests.core.made_events import any_events
 from tests.core.moves import Move, moves, play
@@ -24,7 +28,7 @@ HISTORIES = settings(max_examples=150)
 PAIRS = settings(max_examples=60)
 CHECKS = settings(max_examples=200)
 
-POSITIONS = ("input", "as_of", "dead_letter_id", "offset", "payload")
+POSITIONS = ("input", "as_of", "dead_letter_id", "partition", "offset", "payload")
 """Where an input lies in the log, and so what other inputs move."""
 
 
@@ -132,6 +136,28 @@ def test_other_customers_change_nothing(
         assert mine == [each for each in outputs_of(variant, alone) if each[1].endswith(name)]
 
 
+@PAIRS
+@given(variant=variants, first=moves, second=moves, order=st.lists(st.booleans(), max_size=120))
+def test_the_number_of_partitions_changes_nothing(
+    variant: Variant, first: list[Move], second: list[Move], order: list[bool]
+) -> None:
+    """Design 1: each customer gets from a partition of its own what it gets from one that it shares."""
+    one = [of_customer(event, "A") for event in played(variant, first).sent]
+    other = [of_customer(event, "B") for event in played(variant, second).sent if not isinstance(event, e.ClockTicked)]
+    merged = stamped(interleaved(one, other, order))
+    shared, apart = outputs_of(variant, merged), outputs_of(variant, merged, PARTITIONS)
+    for name in ("A", "B"):
+        assert [each for each in shared if each[1].endswith(name)] == [each for each in apart if each[1].endswith(name)]
+
+
+PARTITIONS = 5
+
+
+def test_the_two_customers_lie_in_different_partitions() -> None:
+    """Or the test before would say nothing."""
+    assert partition_of(f"{CUSTOMER}-A", PARTITIONS) != partition_of(f"{CUSTOMER}-B", PARTITIONS)
+
+
 ID_NAMES = ("event_id", "customer_id", "order_id", "invoice_id", "payment_id", "credit_note_id")
 
 
@@ -169,9 +195,9 @@ def stamped(events: Iterable[e.Event]) -> list[e.Event]:
     return found
 
 
-def outputs_of(variant: Variant, events: Iterable[e.Event]) -> list[tuple[str, str, Any]]:
+def outputs_of(variant: Variant, events: Iterable[e.Event], partitions: int = 1) -> list[tuple[str, str, Any]]:
     """What these events lead to, without positions."""
-    host = MemoryHost(settings_document=variant.document())
+    host = MemoryHost(partitions, settings_document=variant.document())
     return without_positions([each for event in events for each in host.process_event(event)])
 
 
@@ -411,78 +437,3 @@ def bytes_of(events: Iterable[e.Event]) -> list[tuple[str, str, bytes | None]]:
     host = MemoryHost()
     produced = [each for event in events for each in host.process_event(event)]
     return [(topic, key, None if record is None else encode_output(record)) for topic, key, record in produced]
-
-
-# --- more is not less -------------------------------------------------------------------------------------------
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """A customer before one order."""
-
-    limit: int
-    invoices: tuple[tuple[int, int], ...]
-    paid: int
-    expires_in: int | None
-    order: int
-    secured: int
-
-
-RULES: tuple[dict[str, Any], ...] = (
-    {"type": "credit_limit_used"},
-    {"type": "credit_limit_used", "percent": "80"},
-    {"type": "days_overdue", "days": 3},
-    {"type": "days_overdue", "value_type": "amount", "amount": "5"},
-    {"type": "overdue_amount", "amount": "5", "percent": "50"},
-    {"type": "order_amount", "amount": "7"},
-    {"type": "credit_limit_expired"},
-)
-rule_sets = st.lists(st.sampled_from(RULES), max_size=4).map(
-    lambda rules: msgspec.json.encode({"rules": [{"id": str(n), **rule} for n, rule in enumerate(rules)]}).decode()
-)
-amounts = st.integers(0, 2000)
-standings = st.builds(
-    Standing,
-    limit=amounts,
-    invoices=st.lists(st.tuples(amounts.map(lambda minor: minor + 1), st.integers(-6, 6)), max_size=4).map(tuple),
-    paid=amounts,
-    expires_in=st.none() | st.integers(-2, 2),
-    order=st.integers(-500, 2000),
-    secured=st.integers(0, 300),
-)
-
-
-def released(document: str, standing: Standing) -> bool:
-    """Whether this customer's order is released."""
-    host = MemoryHost(settings_document=document)
-    expires = None if standing.expires_in is None else FIRST_DAY + standing.expires_in
-    limit = {"credit_limit_minor": standing.limit, "credit_limit_expires_on": expires}
-    send(host, e.CustomerUpdated, customer_id=CUSTOMER, credit_currency="USD", **limit)
-    for number, (amount, due_in) in enumerate(standing.invoices):
-        dates = {"invoice_date": FIRST_DAY - 10, "due_date": FIRST_DAY + due_in}
-        fields = {"invoice_id": f"I{number}", "amount_minor": amount, "currency": "USD", **dates}
-        send(host, e.InvoicePosted, customer_id=CUSTOMER, **fields)
-    if standing.paid:
-        payment = {"payment_id": "P", "amount_minor": standing.paid, "currency": "USD", "received_on": FIRST_DAY}
-        send(host, e.PaymentReceived, customer_id=CUSTOMER, **payment)
-    order = {"amount_minor": standing.order, "secured_amount_minor": max(0, min(standing.order, standing.secured))}
-    produced = send(host, e.OrderPlaced, order_id="O", customer_id=CUSTOMER, currency="USD", **order)
-    (decision,) = [record for _, _, record in produced if isinstance(record, CreditDecision)]
-    return decision.verdict == "released"
-
-
-@CHECKS
-@given(document=rule_sets, standing=standings, more=st.integers(1, 3000))
-def test_a_higher_limit_never_turns_a_release_into_a_hold(document: str, standing: Standing, more: int) -> None:
-    """Spec 4.4: credit given is not credit taken."""
-    if released(document, standing):
-        assert released(document, replace(standing, limit=standing.limit + more))
-
-
-@CHECKS
-@given(document=rule_sets, standing=standings, amount=st.integers(1, 3000), due_in=st.integers(-6, 6))
-def test_one_more_open_invoice_never_turns_a_hold_into_a_release(
-    document: str, standing: Standing, amount: int, due_in: int
-) -> None:
-    """Spec 5.3: who owes more is not trusted more."""
-    if not released(document, standing):
-        assert not released(document, replace(standing, invoices=(*standing.invoices, (amount, due_in))))

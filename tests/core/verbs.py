@@ -132,9 +132,15 @@ CUSTOMER_OPTIONS: Mapping[str, tuple[str, Reader]] = {
     "mandatory": ("mandatory_credit_limit", flag),
     "excluded": ("exclude_from_credit_management", flag),
     "group": ("credit_management_group", name),
+    "in_group": ("customer_credit_group", name),
     "status": ("account_status", name),
     "terms": ("payment_terms", name),
     "discount": ("settlement_discount", name),
+}
+GROUP_OPTIONS: Mapping[str, tuple[str, Reader]] = {
+    "limit": ("credit_limit", amount),
+    "currency": ("credit_currency", name),
+    "expires": ("credit_limit_expires_on", day),
 }
 INVOICE_OPTIONS: Mapping[str, tuple[str, Reader]] = {
     "on": ("order_id", name),
@@ -187,6 +193,8 @@ VERBS: Mapping[str, Verb] = {
     "apply": Verb("PaymentApplied", (("payment_id", name),), {"on": ("settlements", listed(settlement))}),
     "reverse": Verb("PaymentReversed", (("payment_id", name),)),
     "customer": Verb("CustomerUpdated", (("customer_id", name),), CUSTOMER_OPTIONS),
+    "credit_group": Verb("CreditGroupUpdated", (("group_id", name),), GROUP_OPTIONS),
+    "close_group": Verb("CreditGroupClosed", (("group_id", name),)),
     "policy": Verb("PolicyUpdated", (("policy_id", name), ("value", amount), ("currency", currency)), POLICY_OPTIONS),
     "drop_policy": Verb("PolicyRemoved", (("policy_id", name),)),
     "rate": Verb(
@@ -231,6 +239,7 @@ DATE_OF_EVENT: Mapping[str, str] = {
 
 DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "CustomerUpdated": {"credit_currency": DEFAULT_CURRENCY},
+    "CreditGroupUpdated": {"credit_currency": DEFAULT_CURRENCY},
     "PolicyUpdated": {"kind": "insurance", "effective_on": "2026-01-01", "expires_on": "2026-12-31"},
     "ReleaseOrder": {"release_reason": "paid"},
     "RejectOrder": {"reason": "no longer wanted"},

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 from credit_stream.core.events import Event, JournalLinePosted
-from credit_stream.core.outputs import DeadLetter, RunCompleted
+from credit_stream.core.outputs import DeadLetter, InputPosition, RunCompleted
 from credit_stream.core.topics import DEAD_LETTERS, INBOX, ORDERS, POSTINGS, RUNS, SEQUENCE
-from credit_stream.core.view import Publication
+from credit_stream.core.view import LateRefusal, Publication, Refusal, StepResult, View
 from credit_stream.engine.checkpoint import Changes, Checkpoint, Position
 from credit_stream.engine.sequence import Run, Tick
 from credit_stream.engine.task import BatchLimits, PartitionTask, Program, TaskStopped
@@ -193,6 +193,26 @@ def test_a_message_between_tasks_is_not_believed_from_elsewhere() -> None:
     assert isinstance(buried.record, DeadLetter)
     assert (buried.record.topic, buried.record.reason) == (ORDERS, "not_allowed")
     assert bench.count("C1") == Count(1, 0)
+
+
+def test_what_is_refused_after_it_has_waited_is_buried_with_its_own_bytes_and_place() -> None:
+    """Spec 12: an event that waited for an answer and then was not accepted can be sent in again as it came."""
+    waited = cancelled("e1", "C1")
+    place = InputPosition(topic=ORDERS, partition=0, offset=41, event_id="e1")
+    late = LateRefusal(waited, place, Refusal("invalid", "Mend it."))
+
+    def step(view: View, event: Event, position: InputPosition) -> StepResult:
+        return StepResult({}, [], None, [late])
+
+    bench = Bench(program=Program(read_event, step, encode_record))
+    bench.put(cancelled("answer", "C1"))
+    bench.task.take()
+    (buried,) = letters(bench.task.checkpoint())
+    assert buried.record == DeadLetter(
+        dead_letter_id=f"{ORDERS}/0/41", topic=ORDERS, partition=0, offset=41, event_id="e1", reason="invalid",
+        message="Mend it.", payload=encode_event(waited),
+    )  # fmt: skip
+    assert buried.key == "C1"
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,21 @@ def test_an_order_over_the_limit_is_held_and_one_within_it_is_released(service: 
     assert service.get("/customers/C1/exposure").json["open_orders"] == "600.00"
 
 
+def test_an_order_of_a_credit_group_is_answered_when_the_group_has(service: Running) -> None:
+    """Whoever waits for the decision gets it, though the group lies in another partition; the pool has a route."""
+    group = {
+        "type": "CreditGroupUpdated", "event_id": "g-1", "occurred_at": "2026-03-02T09:00:00Z", "group_id": "G1",
+        "credit_currency": "EUR", "credit_limit": "1000.00", "credit_limit_expires_on": "2030-12-31",
+    }  # fmt: skip
+    member = {**CUSTOMER, "credit_limit": "0.00", "customer_credit_group": "G1"}
+    assert service.post(SETTINGS, group, member, order("O1", "600.00")).status == 200
+    assert service.get("/decisions/O1?wait=10").json["limit"]["group_total"] == "1000.00"
+    service.post(order("O2", "600.00"))
+    assert service.get("/decisions/O2?wait=10").json["reasons"] == ["group_credit_limit_exceeded"]
+    pool = service.get("/groups/G1/exposure").json
+    assert (pool["exposure"], pool["available"], pool["party"]) == ("600.00", "400.00", "group")
+
+
 def test_what_was_answered_is_there_after_a_restart(start: Start, tmp_path: Path) -> None:
     """Log and state lie in one directory."""
     first = start(tmp_path / "data")
@@ -314,6 +329,7 @@ def test_a_parameter_out_of_range_is_refused_with_its_range(service: Running, pa
         ("GET", "/nowhere", 404, "not_found"),
         ("GET", "/decisions/none", 404, "not_found"),
         ("GET", "/customers/none/exposure", 404, "not_found"),
+        ("GET", "/groups/none/exposure", 404, "not_found"),
         ("PUT", "/holds", 405, "method_not_allowed"),
         ("GET", "/events", 405, "method_not_allowed"),
     ],

@@ -28,6 +28,9 @@ DECIMAL_NAMES = {
     "value",
     "round_to",
     "rate",
+    "percent",
+    "excused_below",
+    "released_below",
 }
 LONG_TEXT_NAMES = {"notes", "note", "comment", "message", "document", "description", "reason"}
 SURROGATES: list[Literal["Cs"]] = ["Cs"]
