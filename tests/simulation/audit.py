@@ -42,7 +42,6 @@ EPOCH_DAY = datetime(1970, 1, 1, tzinfo=UTC).date()
 FACTORS = {(documents, currency): factor for currency, documents, factor in CURRENCIES}
 PLAIN_PARAMETERS = frozenset({"automatic_release", "release_priority", "evaluate_on"})
 """With other ones a limit is not all that there is to say about who fits."""
-MEMBER_REPORTED = "GroupMemberReported"
 LIMIT_TYPE = "credit_limit_used"
 ONE_COMPARISON = frozenset({LIMIT_TYPE, "days_overdue", "order_amount"})
 """Rules that hit exactly when their one comparison holds."""
@@ -241,10 +240,10 @@ class Audit:
             self.groups.setdefault(event.group_id, (event.credit_currency, event.credit_limit_minor))
         if isinstance(event, e.CreditGroupClosed):
             self.closed.add(event.group_id)
-        if type(event).__name__ == MEMBER_REPORTED:
+        if isinstance(event, e.GroupMemberReported):
             self._note_member(event)
 
-    def _note_member(self, event: Any) -> None:
+    def _note_member(self, event: e.GroupMemberReported) -> None:
         """A customer that moves is counted by its new group before its old one forgets it (spec 5.2)."""
         counting = self._counting.setdefault(event.customer_id, set())
         if event.is_member:

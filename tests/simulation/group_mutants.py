@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from credit_stream.core.pools import PoolLedger
-
 from credit_stream.core import answers, asking, limits, membership, pools
-from tests.simulation.mutants import mutant
+from credit_stream.core.pools import PoolLedger
+from tests.simulation.mutation import mutant
 
 
 @mutant
