@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from credit_stream.core import answers, asking, limits, membership, pools
 from credit_stream.core.pools import PoolLedger
-from tests.simulation.mutants import mutant
+from tests.simulation.mutation import mutant
 
 
 @mutant

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from importlib import import_module
-from importlib.util import find_spec
 from itertools import count
-from typing import Any
 
 import pytest
 
+from tests.every_decision import EXPLAINER
 from tests.simulation.mutants import MUTANTS, catch
 
 FIRST_SEED = 5_000
@@ -17,19 +14,10 @@ FIRST_SEED = 5_000
 SEEDS_MAX = 60
 
 
-def overlooking() -> AbstractContextManager[Any]:
-    """Where every decision of a test must prove itself, those of a broken core need not."""
-    watching = "tests.every_decision"
-    if find_spec(watching) is None:
-        return nullcontext()
-    overlooked: AbstractContextManager[Any] = import_module(watching).EXPLAINER.overlooking()
-    return overlooked
-
-
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_broken_variant_is_caught(name: str) -> None:
     """Within a bounded number of seeds, by what it did and not by where it is broken."""
-    with overlooking():
+    with EXPLAINER.overlooking():
         outcome = catch(name, count(FIRST_SEED), SEEDS_MAX)
     assert outcome is not None, f"{name} lives after {SEEDS_MAX} seeds from {FIRST_SEED} on"
     print(outcome)
