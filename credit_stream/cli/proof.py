@@ -115,7 +115,7 @@ def _verdict_faults(decision: CreditDecision) -> Iterator[str]:
     for code in decision.reasons:
         if code in codes.RELEASING:
             yield f"it is {decision.verdict} and {code} is a reason to release"
-    if decision.verdict == "rejected" and decision.actor is None and decision.cause != "checkpoint":
+    if decision.verdict == "rejected" and decision.actor is None and decision.cause not in ("checkpoint", "change"):
         yield "it is rejected and no person did that"
 
 

@@ -42,7 +42,9 @@ def ask_of_check(
         reported_open_minor=min(facts.open_minor, ledger.reported_open_of(counted_as)),
     )
     pending = ledger.count(pending, counted_as, (facts.open_minor, facts.delivered_minor))
-    _leave_the_line(work, ledger, order)
+    hold = work.get(HOLDS, order.customer_id, order.order_id)
+    if hold is not None:
+        leave_the_line(work, ledger, hold)
     purpose: GroupPurpose = "look" if found.holding else "reserve"
     question = _put_question(work, ledger, pending, found, purpose, work.partition.now)
     origin = kept(work.event, work.position) if again is None else again.origin
@@ -88,6 +90,16 @@ def ask_for_hold(work: Work, ledger: Ledger, hold: Hold, held: Order, found: Jud
     return hold.entry.status
 
 
+def leave_the_line(work: Work, ledger: Ledger, hold: Hold) -> Hold:
+    """What its group was asked for the order counts no more: it is checked anew, or no group has a say in it now."""
+    if hold.request is None:
+        return hold
+    ledger.settled.append(hold.request)
+    left = changed(hold, request=None)
+    work.put(HOLDS, ledger.customer_id, hold.entry.order_id, left)
+    return left
+
+
 def give_up_asking(work: Work, ledger: Ledger, order: Order) -> Order:
     """The order has ended while it was pending: its answer will change nothing, and what it reserves is given back."""
     if order.asked is None or order.standing != "pending":
@@ -122,14 +134,6 @@ def _new_request(ledger: Ledger) -> str:
 def _request_of(order: Order) -> str:
     assert order.asked is not None, "the order was just given it"
     return order.asked
-
-
-def _leave_the_line(work: Work, ledger: Ledger, order: Order) -> None:
-    """An order that is checked anew no longer waits for what it waited for on the hold list."""
-    hold = work.get(HOLDS, order.customer_id, order.order_id)
-    if hold is not None and hold.request is not None:
-        ledger.settled.append(hold.request)
-        work.put(HOLDS, order.customer_id, order.order_id, changed(hold, request=None))
 
 
 def _put_question(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
-from credit_stream.core.asking import ask_for_hold
+from credit_stream.core.asking import ask_for_hold, leave_the_line
 from credit_stream.core.checking import conclude, judge_in_place, less, waived_by_person, with_todays_rate
 from credit_stream.core.holds import in_priority, mark_entry
 from credit_stream.core.money import TooLarge
@@ -65,6 +65,8 @@ def _evaluate(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus | Literal["r
     found = less(found, waived_by_person(work, ledger, order))
     if found.needs_group:
         return ask_for_hold(work, ledger, hold, held, found)
+    if found.facts.group is None:
+        hold = leave_the_line(work, ledger, hold)
     posting = work.parameters.automatic_release
     if found.holding or forced or posting == "off":
         return mark_entry(work, ledger, hold, found)

@@ -325,7 +325,8 @@ def order_reopened(work: Work, ledger: Ledger, event: OrderReopened) -> Refusal 
     if checks_at(work, order.checkpoint) or not work.settings.posting_somewhere:
         check(work, ledger, reopened, order, order.checkpoint, "change")
     else:
-        answer(work, ledger, reopened, order, order.checkpoint, (codes.NOT_CHECKED,), "change")
+        reasons = order.last_reasons if order.standing == "rejected" else (codes.NOT_CHECKED,)
+        answer(work, ledger, reopened, order, order.checkpoint, reasons, "change")
     return None
 
 

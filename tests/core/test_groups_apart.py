@@ -434,3 +434,26 @@ def test_a_held_order_that_is_invoiced_in_part_waits_with_the_rest() -> None:
     apart.settle()
     assert apart.verdicts("OB") == ["on_hold", "released"] and apart.exposure("G") == 500
     nothing_is_left(apart)
+
+
+def test_an_answer_about_an_order_whose_customer_has_left_the_group_since_changes_nothing() -> None:
+    """It is judged by the own limit by now, beside the others that are ready to go."""
+    apart = a_group(1_000, own=500)
+    order(apart, "O1", "A", 600)
+    order(apart, "O2", "B", 1_000)
+    apart.send(e.ReleaseOrder, order_id="O2", customer_id="B", actor="ana", release_reason="agreed")
+    apart.settle()
+    order(apart, "O3", "A", 400)
+    apart.settle()
+    entry = apart.holds["O3"]
+    assert entry is not None and entry.status == "held"
+    apart.send(e.OrderCancelled, order_id="O2", customer_id="B")
+    apart.deliver(questions)
+    late = [event for event in apart.waiting if isinstance(event, e.GroupCreditAnswered)]
+    join(apart, "A", None, own=500)
+    apart.settle()
+    before = apart.holds["O3"]
+    for event in late:
+        apart.take(event)
+    assert late and apart.holds["O3"] == before
+    nothing_is_left(apart)

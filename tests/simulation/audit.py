@@ -249,7 +249,7 @@ class Audit:
         counting.discard(event.group_id)
         group_id = self._account(event.customer_id).group
         is_counted = bool(counting) or self._account(event.customer_id).was_in_none
-        if not is_counted and group_id in self.groups and group_id not in self.closed:
+        if not is_counted and group_id in self.groups and not self.closed & {group_id, event.group_id}:
             self._find(f"{event.customer_id} has left {event.group_id} and is counted by no group")
 
     def _apply_to_customer(self, partition: Partition, account: Account, event: e.Event, led_to: LedTo) -> None:
