@@ -30,6 +30,7 @@ from credit_stream.core.rows import (
     Order,
     PublishedExposure,
 )
+from credit_stream.core.settings import Parameters
 from credit_stream.core.work import Work
 
 NOBODY = Customer()
@@ -277,7 +278,8 @@ class Ledger(Struct, eq=False, gc=False):
 
     def fell(self) -> bool:
         """Whether the step so far lowered what the customer uses, so that it may have freed held orders (spec 7.4)."""
-        return _used(self.account) < _used(self.row or EMPTY)
+        parameters = self.work.parameters
+        return _used(self.account, parameters) < _used(self.row or EMPTY, parameters)
 
     def _publish_exposure(self) -> None:
         buckets, limit = self.buckets(), self.limit().total_minor
@@ -314,10 +316,15 @@ class Ledger(Struct, eq=False, gc=False):
         )
 
 
-def _used(account: Account) -> int:
-    """What a customer uses, orders on hold apart."""
-    invoices = account.current_invoices_minor + account.overdue_invoices_minor
-    return invoices + account.open_orders_minor + account.delivered_minor - account.unapplied_minor
+def _used(account: Account, parameters: Parameters) -> int:
+    """What a customer uses, orders on hold apart unless they consume credit."""
+    used = account.current_invoices_minor + account.overdue_invoices_minor
+    used += account.open_orders_minor + account.delivered_minor
+    if parameters.held_orders_consume_credit:
+        used += account.held_orders_minor
+    if parameters.unapplied_payments_reduce_exposure:
+        used -= account.unapplied_minor
+    return used
 
 
 def _ledger_of(work: Work, customer_id: str) -> Ledger:

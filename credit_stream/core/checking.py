@@ -11,6 +11,7 @@ from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
 from credit_stream.core.asking import ask_of_check
+from credit_stream.core.calendar import Day
 from credit_stream.core.deciding import Judgement, decision_of, judge
 from credit_stream.core.events import Checkpoint, Posting
 from credit_stream.core.facts import facts_of
@@ -23,9 +24,13 @@ from credit_stream.core.work import Work
 
 def claim_of(ledger: Ledger, order: Order) -> int:
     """What could count of the order if nothing of it was invoiced yet, in its currency (spec 5.7)."""
-    if order.lifecycle == "cancelled" or ledger.is_beyond_horizon(order):
+    amount = order.amount_minor
+    if order.lifecycle == "cancelled":
         return 0
-    return max(0, order.amount_minor - order.secured_minor)
+    if ledger.is_beyond_horizon(order):  # Then only what is delivered does, less what that leaves of the secured part.
+        delivered = min(amount, order.delivered_minor)
+        return max(0, delivered - max(0, order.secured_minor - (amount - delivered)))
+    return max(0, amount - order.secured_minor)
 
 
 def is_within(claim_minor: int, release: Release) -> bool:
@@ -163,7 +168,7 @@ def conclude(
         asked=None,
         reported_open_minor=0,
         checkpoint=checkpoint,
-        grace_through=work.today + grace_days if actor is None else order.grace_through,
+        grace_through=_grace_after(work, grace_days) if actor is None else order.grace_through,
         release=_release_after(work, ledger, order, verdict, reasons, release),
         last_decision_id=decision.decision_id,
         last_reasons=reasons,
@@ -173,6 +178,11 @@ def conclude(
     elif ledger.account.holds:
         take_off_list(work, ledger, order.order_id)
     return ledger.count(order, counted_as, (found.facts.open_minor, found.facts.delivered_minor))
+
+
+def _grace_after(work: Work, grace_days: int) -> Day | None:
+    """Without grace days the next checkpoint checks, also if it gets some the same day (spec 6.2)."""
+    return work.today + grace_days if grace_days else None
 
 
 def _release_after(

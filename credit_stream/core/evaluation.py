@@ -24,7 +24,7 @@ def evaluate(work: Work, ledger: Ledger, order_ids: Container[str] | None = None
     """
     looked_at = released = offered = 0
     offers = work.parameters.automatic_release == "off" and not work.parameters.held_orders_consume_credit
-    for hold in in_priority(work, ledger.customer_id):
+    for hold in in_priority(work, ledger):
         status: HoldStatus | Literal["released"] = hold.entry.status
         is_chosen = order_ids is None or hold.entry.order_id in order_ids
         if is_chosen:

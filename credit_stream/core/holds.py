@@ -11,8 +11,9 @@ from credit_stream.core.accounts import Ledger
 from credit_stream.core.calendar import Day
 from credit_stream.core.deciding import Judgement
 from credit_stream.core.events import Checkpoint
+from credit_stream.core.money import TooLarge
 from credit_stream.core.outputs import HoldEntry, HoldReason, HoldStatus
-from credit_stream.core.rows import HOLDERS, HOLDS, MARK, Hold, Order
+from credit_stream.core.rows import HOLDERS, HOLDS, MARK, ORDERS, Hold, Order
 from credit_stream.core.topics import HOLDS as HOLD_LIST
 from credit_stream.core.work import Work
 
@@ -154,15 +155,24 @@ def review(
     _write(work, ledger, entry, hold.open_credit_minor, hold)
 
 
-def in_priority(work: Work, customer_id: str) -> Iterator[Hold]:
+def in_priority(work: Work, ledger: Ledger) -> Iterator[Hold]:
     """The customer's entries in the order in which freed credit is offered (parameter `release_priority`)."""
+    customer_id = ledger.customer_id
     found = [work.get(HOLDS, customer_id, order_id) for order_id in work.ids(HOLDS, customer_id)]
     entries = [hold for hold in found if hold is not None]
     priority = work.parameters.release_priority
     if priority == "oldest_first":
         entries.sort(key=lambda hold: hold.number)
-    elif priority == "smallest_first":
-        entries.sort(key=lambda hold: (hold.open_credit_minor, hold.number))
     else:
-        entries.sort(key=lambda hold: (-hold.open_credit_minor, hold.number))
+        sign = 1 if priority == "smallest_first" else -1
+        entries.sort(key=lambda hold: (sign * _size(work, ledger, hold), hold.number))
     return iter(entries)
+
+
+def _size(work: Work, ledger: Ledger, hold: Hold) -> int:
+    """What counts of a held order now: a profile, a rate or the horizon may have come since it was entered."""
+    order = work.get(ORDERS, ledger.customer_id, hold.entry.order_id)
+    try:
+        return 0 if order is None else sum(ledger.parts_of(order))
+    except TooLarge:
+        return hold.open_credit_minor
