@@ -22,7 +22,7 @@ run: $(INSTALLED)
 	@$(BIN)/credit-stream demo
 
 test: check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m tests
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check --quiet .
