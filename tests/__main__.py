@@ -29,8 +29,8 @@ def main(options: Sequence[str]) -> int:
             [*pytest, f"--ignore={KAFKA}", *options],
             stdout=shown,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.nice(NICE),
         )
+        os.setpriority(os.PRIO_PROCESS, others.pid, NICE)
         try:
             print("with a real Kafka (all other tests run beside them and are shown afterwards)", flush=True)
             with_kafka = subprocess.call([*pytest, KAFKA, *options])
