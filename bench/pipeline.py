@@ -23,7 +23,7 @@ from credit_stream.company import Plan, events
 from credit_stream.hosts.embedded import EmbeddedHost
 from credit_stream.hosts.garbage import leave_garbage_alone
 from credit_stream.hosts.memory import MemoryHost
-from credit_stream.hosts.program import CREDIT, encode_record
+from credit_stream.hosts.program import encode_record
 from credit_stream.wire.avro import encode_event
 
 APPEND = 500
@@ -41,7 +41,7 @@ def digest_of(produced: list[tuple[str, str, bytes | None]]) -> str:
 
 def in_memory(payloads: list[bytes]) -> tuple[float, str]:
     """The memory host, one input at a time, outputs encoded."""
-    host = MemoryHost(program=CREDIT)
+    host = MemoryHost()
     produced: list[tuple[str, str, bytes | None]] = []
     start = time.process_time()
     for payload in payloads:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from credit_stream.core.topics import INPUT_TOPICS
 from credit_stream.core.view import Key, Publication
-from credit_stream.engine.row_bytes import encode_key, encode_row
+from credit_stream.engine.row_bytes import encode_prefix, encode_row
 from credit_stream.engine.sequence import SequenceRecord
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Changes:
         """Key and value bytes of the rows. Made once: the changelog and the store take the same."""
         if self._encoded is None:
             self._encoded = [
-                (encode_key(table, parent, row_id), None if row is None else encode_row(row))
+                (encode_prefix(table, parent) + row_id.encode(), None if row is None else encode_row(row))
                 for (table, parent, row_id), row in self.rows.items()
             ]
         return self._encoded

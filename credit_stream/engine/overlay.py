@@ -36,6 +36,8 @@ class Overlay:
         self._generation_max = max(1, rows_max // 2)
         self._pending_ids: dict[Table[Any], dict[str, dict[str, bool]]] = {}
         """Of the tables that were ever listed, what was written since the last checkpoint, by parent."""
+        self._unlisted: list[Mapping[Key, Struct | None]] = []
+        """What steps wrote that is not in there yet: most batches list nothing."""
 
     def get(self, table: Table[R], parent: str, row_id: str) -> R | None:
         """The row, or None when there is none."""
@@ -57,7 +59,10 @@ class Overlay:
         stored = self._store.ids(table, parent)
         if table not in self._pending_ids:
             self._pending_ids[table] = {}
-            self._note_ids(self.pending)
+            self._unlisted = [self.pending]
+        for writes in self._unlisted:
+            self._note_ids(writes)
+        self._unlisted = []
         written = self._pending_ids[table].get(parent)
         if written is None:
             return stored
@@ -69,13 +74,14 @@ class Overlay:
         """Takes over what one step has written."""
         self.pending.update(writes)
         self.at_hand.update(writes)
-        self._note_ids(writes)
+        self._unlisted.append(writes)
         if len(self.at_hand) > self._generation_max:
             self._age()
 
     def settle(self) -> None:
         """The pending writes are in the store now."""
         self.pending = {}
+        self._unlisted = []
         self._pending_ids = {table: {} for table in self._pending_ids}
 
     def _note_ids(self, writes: Mapping[Key, Struct | None]) -> None:

@@ -118,6 +118,15 @@ class PartitionTask:
         """Takes what the log has now, at most until the batch is full; how many inputs that were."""
         return self._guarded(self._take, self._limits.inputs_max if inputs_max is None else inputs_max)
 
+    def take_next(self, record: InputRecord) -> bool:
+        """Takes an input of which its host knows that it is the next, without a look into the log; False: the batch is
+        full.
+
+        For a host that follows each input to its end before it has another one, so that there is nothing to merge. A
+        task gets its inputs in this way or by `take`, never in both.
+        """
+        return self._guarded(self._take_next, record)
+
     def tick(self, instant: Instant) -> None:
         """Moves the clock of the partition; part of the batch and of its sequence record (spec 10.1)."""
         self._guarded(self._tick, instant)
@@ -149,16 +158,26 @@ class PartitionTask:
         return self._checkpoint()
 
     def _take(self, inputs_max: int) -> int:
-        merge, batch = self._merge, self._batch
+        merge, batch, limits = self._merge, self._batch, self._limits
         merge.look()
         taken = 0
-        while taken < inputs_max and not self._is_full(batch):
+        inputs_max = min(inputs_max, limits.inputs_max - batch.inputs)
+        while taken < inputs_max and batch.size_bytes < limits.bytes_max:
+            if not batch.inputs % LINGER_LOOKS and self._has_lingered(batch):
+                break
             record = merge.take()
             if record is None:
                 break
             self._handle(record)
             taken += 1
         return taken
+
+    def _take_next(self, record: InputRecord) -> bool:
+        batch, limits = self._batch, self._limits
+        if batch.inputs >= limits.inputs_max or batch.size_bytes >= limits.bytes_max:
+            return False
+        self._handle(record)
+        return True
 
     def _follow_run(self, run: Run) -> None:
         offset, end = run.first_offset, run.first_offset + run.count
@@ -222,9 +241,11 @@ class PartitionTask:
         if encode is None:
             return
         for publication in publications:
-            value = None if publication.record is None else encode(publication.record)
+            record = publication.record
+            value = None if record is None else encode(record)
             batch.values.append(value)
-            batch.size_bytes += len(value or b"")
+            if value is not None:
+                batch.size_bytes += len(value)
 
     def _bury_late(self, late: LateRefusal) -> None:
         """A dead letter of an event that waited before it was refused, with the bytes that it is in Avro."""
@@ -260,16 +281,12 @@ class PartitionTask:
         )
         self._publish([Publication(DEAD_LETTERS, place if record.key is None else record.key, letter)])
 
-    def _is_full(self, batch: _Batch) -> bool:
-        limits = self._limits
-        if batch.inputs >= limits.inputs_max or batch.size_bytes >= limits.bytes_max:
-            return True
-        if batch.inputs % LINGER_LOOKS:
-            return False
+    def _has_lingered(self, batch: _Batch) -> bool:
+        """Whether the batch was open for as long as it may; a batch opens when this is asked before its first input."""
         now = self._clock.monotonic()
         if batch.inputs == 0:
             batch.opened_at = now
-        return now - batch.opened_at > limits.linger_ms / 1000
+        return now - batch.opened_at > self._limits.linger_ms / 1000
 
     def _checkpoint(self) -> Checkpoint:
         batch = self._batch

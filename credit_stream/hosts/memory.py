@@ -88,8 +88,8 @@ class MemoryLog:
         self.partitions = partitions
         self.checkpoints: list[list[Checkpoint]] = [[] for _ in range(partitions)]
         """What each partition has committed, if it is kept."""
-        self.waiting: deque[int] = deque()
-        """The partitions in which inputs have come and were not taken, one entry for each, in order of arrival."""
+        self.waiting: deque[tuple[int, InputRecord]] = deque()
+        """The inputs that have come and were not taken, in order of arrival, each with the task that is to take it."""
         self._keep = keep
         self._arrivals = 0
         self._streams: dict[tuple[str, int], list[InputRecord]] = {}
@@ -105,7 +105,7 @@ class MemoryLog:
         self._streams.setdefault((topic, partition), []).append(record)
         for task in tasks_of(topic, partition, self.partitions):
             self._ends[task][topic] = record.offset + 1
-            self.waiting.append(task)
+            self.waiting.append((task, record))
         return record
 
     def ends(self, partition: int) -> Mapping[str, int]:
@@ -210,18 +210,18 @@ class MemoryHost:
         produced: list[Produced] = []
         waiting = self.log.waiting
         while waiting:
-            task = self._tasks[waiting.popleft()]
+            partition, record = waiting.popleft()
+            task = self._tasks[partition]
             before = len(task.publications)
-            if not task.take(1):
+            if not task.take_next(record):
                 task.checkpoint()
                 before = 0
-                task.take(1)
+                task.take_next(record)
             new = task.publications[before:]
-            for each in new:
-                if each.topic in INPUTS:
-                    task.checkpoint()
-                    break
-            produced += _outputs(new)
+            outputs = _outputs(new)
+            if len(outputs) < len(new):
+                task.checkpoint()
+            produced += outputs
         return produced
 
     def _begin_with(self, document: str) -> None:

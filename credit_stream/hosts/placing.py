@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from credit_stream.core.events import Event
 from credit_stream.core.topics import BROADCAST_TOPICS, INBOX, INTERNAL_TOPICS, TOPIC_OF_EVENT
+from credit_stream.engine.misplaced import BY_CUSTOMER
 from credit_stream.wire.faults import Fault
 from credit_stream.wire.keys import key_of, partition_of, target_of
 
@@ -28,9 +29,14 @@ def place(event: Event | Fault, partitions: int) -> Placement:
     """The place of an event that came from outside, or of bytes that are none, among so many partitions."""
     if isinstance(event, Fault):
         return Placement(_TOPIC_OF_TYPE.get(event.event_type or "", INBOX), (0,), None)
-    topic = TOPIC_OF_EVENT[type(event)]
+    kind = type(event)
+    topic = TOPIC_OF_EVENT[kind]
     if topic in INTERNAL_TOPICS:
         return Placement(INBOX, (0,), None)
+    if kind in BY_CUSTOMER:
+        customer_id: str = event.customer_id  # type: ignore[attr-defined]
+        if customer_id:
+            return Placement(topic, (partition_of(customer_id, partitions),), customer_id)
     key = key_of(event)
     if topic in BROADCAST_TOPICS:
         return Placement(topic, (0,), key)

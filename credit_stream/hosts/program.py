@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from credit_stream.core.events import Event
-from credit_stream.core.outputs import OutputRecord
 from credit_stream.core.step import step
 from credit_stream.engine.task import Program
-from credit_stream.wire.avro import encode_event, encode_output
+from credit_stream.wire.avro import encode_record
 from credit_stream.wire.read import read_event
 
-
-def encode_record(record: OutputRecord | Event) -> bytes:
-    """The bytes of an output, or of a request, which is an event."""
-    if isinstance(record, Event):
-        return encode_event(record)
-    return encode_output(record)
-
+__all__ = ["CREDIT", "CREDIT_RECORDS", "encode_record"]
 
 CREDIT = Program(read_event, step, encode_record)
 """The credit decisions, with encoded outputs."""

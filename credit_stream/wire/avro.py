@@ -50,6 +50,11 @@ def encode_output(record: OutputRecord) -> bytes:
     return _encoder_of(type(record))(record)
 
 
+def encode_record(record: OutputRecord | Event) -> bytes:
+    """An output, or a request of one task to another, which is an event."""
+    return _encoder_of(type(record))(record)
+
+
 def encoder_with_ids(ids: Mapping[str, int]) -> Callable[[OutputRecord | Event], bytes]:
     """The function that writes any record: in the Confluent wire format if its name has an id, else a single object.
 

@@ -22,6 +22,7 @@ CLOCK_KEY = "clock"
 KEYS_KEPT_MAX = 131_072
 """Of keys, their hash: a company has so many customers that write often. About 20 MB."""
 
+_FOR_ALL = (events.SettingsPublished, events.ExchangeRatePublished, events.ClockTicked)
 _JOURNAL_SUBJECT = "journal:"
 _KEY_FIELDS = ("customer_id", "group_id", "journal_id", "dead_letter_id")
 """The aggregate that an event is about, by the first of these fields that its record has."""
@@ -45,7 +46,7 @@ def target_of(event: Event) -> Target:
     For all are settings, rates and the clock, and commands for a selection or for all customers: those that could name
     a customer and do not. A journal without an id is made in the partition of its event id.
     """
-    if isinstance(event, events.SettingsPublished | events.ExchangeRatePublished | events.ClockTicked):
+    if isinstance(event, _FOR_ALL):
         return "all"
     if getattr(event, "selection", None) is not None:
         return "all"

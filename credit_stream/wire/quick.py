@@ -8,7 +8,7 @@ apart again to be checked. It says of no event what is wrong with it. Whatever i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from credit_stream.core import money
@@ -23,18 +23,26 @@ from credit_stream.wire.schemas import fingerprint_for
 
 Reader = Callable[[bytes, Mapping[str, int]], Event | None]
 """Bytes and known currencies to the event; None, or an exception of `_NOT_QUICK`, where it takes the long way."""
+HEADS_KEPT_MAX = 256
+"""Of beginnings of messages, ours and others', what reads them."""
 _NOT_QUICK = (IndexError, KeyError, UnicodeDecodeError, Refused)
 
 
 def quick_event(payload: bytes, currencies: Mapping[str, int]) -> Event | None:
     """The event in these bytes, or None where that takes the long way."""
-    event_type = _types_by_head().get(payload[:BODY_AT])
-    if event_type is None:
+    reader = _reader_of_head(payload[:BODY_AT])
+    if reader is None:
         return None
     try:
-        return reader_of(event_type)(payload, currencies)
+        return reader(payload, currencies)
     except _NOT_QUICK:
         return None
+
+
+@lru_cache(maxsize=HEADS_KEPT_MAX)
+def _reader_of_head(head: bytes) -> Reader | None:
+    event_type = _types_by_head().get(head)
+    return None if event_type is None else reader_of(event_type)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Sums
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -46,24 +47,29 @@ class WorkerMetrics:
         """Called before the metrics are read, to bring the gauges up to date."""
 
     def count(self, checkpoint: Checkpoint, seconds: float) -> None:
-        """A checkpoint was made, and took so long."""
-        inputs = 0
+        """A checkpoint was made, and took so long.
+
+        Summed up before the metrics are told: each call takes a lock, and one for each decision took 3 % of a worker.
+        """
+        events: Sums[str] = Sums()
         for entry in checkpoint.sequence.taken:
             if isinstance(entry, Run):
-                self.events.labels(entry.topic).inc(entry.count)
-                inputs += entry.count
-        if inputs:
-            self.batch.observe(inputs)
+                events[entry.topic] += entry.count
+        _add(self.events, events)
+        if events:
+            self.batch.observe(events.total())
         self.checkpoint_seconds.observe(seconds)
-        for publication in checkpoint.publications:
-            record = publication.record
-            if isinstance(record, CreditDecision):
-                self.decisions.labels(record.verdict).inc()
-            elif isinstance(record, DeadLetter):
-                self.dead_letters.labels(record.reason).inc()
+        records = [publication.record for publication in checkpoint.publications]
+        _add(self.decisions, Sums(each.verdict for each in records if isinstance(each, CreditDecision)))
+        _add(self.dead_letters, Sums(each.reason for each in records if isinstance(each, DeadLetter)))
 
     def text(self) -> bytes:
         """The metrics as Prometheus scrapes them."""
         for bring_up_to_date in self.before_scrape:
             bring_up_to_date()
         return generate_latest(self.registry)
+
+
+def _add(counter: Counter, sums: Sums[str]) -> None:
+    for label, count in sums.items():
+        counter.labels(label).inc(count)
