@@ -37,6 +37,8 @@ class Auditing:
             if each.topic not in INTERNAL_TOPICS
         ]
         findings = self._auditor.take(event, _as_read(outputs), partition=taken.partition)
+        if taken.is_told_elsewhere:
+            findings = [finding for finding in findings if finding.text != "dead letter"]
         return [f"auditor, {event['type']} {taken.event.event_id}: {finding}" for finding in findings]
 
 
