@@ -528,7 +528,7 @@ class Upstream:
 
     def _ask(self, client: Client) -> list[Message]:
         order_id = self._known(client.orders) or f"O{self._numbers}"
-        fields = {"amount_minor": max(0, self._amount(client)), "currency": client.documents}
+        fields = {"amount_minor": max(0, self._amount(client)), "currency": client.documents, "actor": "ana"}
         return self.send(e.CheckOrder, order_id=order_id, customer_id=client.customer_id, **fields)
 
     def _journal(self, client: Client) -> list[Message]:
