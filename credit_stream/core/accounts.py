@@ -267,7 +267,7 @@ class Ledger(Struct, eq=False, gc=False):
             self._find_oldest()
         account, work = self.account, self.work
         account.valued_on = work.today
-        account.valued_by = work.partition.settings_version
+        account.valued_by = work.partition.settings_published
         if account == self.row and not self.is_revalued and not self.questions and not self.settled:
             return
         if self.profile is not None:

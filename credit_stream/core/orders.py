@@ -21,6 +21,7 @@ from credit_stream.core.checking import (
     waived_by_person,
     with_todays_rate,
 )
+from credit_stream.core.commands import forbidden
 from credit_stream.core.deciding import Judgement, decision_of
 from credit_stream.core.events import (
     CheckOrder,
@@ -250,7 +251,7 @@ def publish_trial_of(work: Work, found: Judgement, cause: Cause, waived: frozens
 
 def check_order(work: Work, ledger: Ledger, event: CheckOrder) -> Refusal | None:
     """Would this order be released? Nothing is reserved or written (spec 13.4)."""
-    if refusal := _unacceptable(work, event):
+    if refusal := forbidden(work, event) or _unacceptable(work, event):
         return refusal
     known = work.get(ORDERS, event.customer_id, event.order_id)
     order = _with_event(known or Order(event.order_id, event.customer_id), event)

@@ -123,7 +123,7 @@ class Account(Tally, array_like=True, gc=False):
     `open_orders_minor` is what counts of released orders and is not delivered, `held_orders_minor` the same of orders
     on hold, `delivered_minor` what is delivered and not invoiced. `oldest_due` is the oldest due date with something
     open. `holds` counts the customer's entries on the hold list, `last_hold` numbers them. `valued_on` and `valued_by`
-    are business date and version of the settings when `published` was last compared with what there is.
+    are business date and number of settings published when `published` was last compared with what there is.
 
     Of a member of a credit group: `asked_minor` is what of `open_orders_minor` waits for the group's answer, and
     `asking` how many orders do; `told` numbers what the customer told or asked groups; `groups` are those that count it

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import UnionType
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
@@ -436,8 +436,13 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(known)}"
 
 
+@cache
+def _types_of(section: type[Struct]) -> dict[str, object]:
+    return get_type_hints(section)
+
+
 def _shape_faults(table: Mapping[str, object], section: type[Struct], place: str) -> Iterator[Fault]:
-    types = get_type_hints(section)
+    types = _types_of(section)
     fields = {field.encode_name: field for field in msgspec.structs.fields(section)}
     for name, value in table.items():
         at = f"{place}.{name}" if place else name

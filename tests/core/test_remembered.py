@@ -168,3 +168,14 @@ def test_a_kept_decision_comes_back_equal(decisions: list[CreditDecision]) -> No
     stored = msgpack.decode(msgpack.encode(row), type=Seen)
     assert [decision_of_values(values) for values in row.decisions] == decisions
     assert [decision_of_values(values) for values in stored.decisions] == decisions
+
+
+def test_the_first_settings_change_exposures_that_were_counted_before_them() -> None:
+    """They have version 1, as what is in force without any; what was published before is looked at all the same."""
+    host = MemoryHost()
+    host.process_event(CustomerUpdated(event_id="c", occurred_at=1, customer_id="C1", credit_currency="EUR"))
+    host.process_event(order(1, 40_000))
+    document = document_of({"exposure_scope": "balance"})
+    published = host.process_event(SettingsPublished(event_id="s", occurred_at=3, version=1, document=document))
+    (exposure,) = [record for _, _, record in published if isinstance(record, Exposure)]
+    assert exposure.open_orders_minor == 0
