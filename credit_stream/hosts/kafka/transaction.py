@@ -284,11 +284,11 @@ def _settings(connection: Connection, partition: int) -> dict[str, Any]:
         # half the throughput at 500 records a batch (measured; design section 3).
         "retry.backoff.ms": 1,
         "retry.backoff.max.ms": 5,
-        # When a broker goes away librdkafka forgets it, and `send_offsets_to_transaction` waits for the coordinator of
-        # the group that was there, beyond any time limit, until some connection comes or goes (its issues 5511 and
-        # 5456; seen at every kill of a broker). An idle connection goes after this; while ticks are made none is idle.
+        # An idle connection that goes wakes a `send_offsets_to_transaction` that waits for a coordinator which is no
+        # more (`transactional_producer`); while ticks are made none is idle.
         "connections.max.idle.ms": 5_000,
-        # With the default all brokers are forgotten when none answers, and a thread then spins at a whole core.
+        # With the default a producer without brokers looks for them again, which mostly helps, not always, and spins
+        # meanwhile; one that does not get on is replaced in any case.
         "metadata.recovery.strategy": "none",
         # A request to a broker that is gone waits for it so long, 60 s by default: a restart of the broker then took 25
         # to 90 s out of a partition (seen).

@@ -28,6 +28,7 @@ CALL_SECONDS_MAX = 3.0
 all of it. A call that timed out goes on inside; the same call again takes up its result."""
 NO_PROGRESS_SECONDS = 5.0
 """So long a call is repeated, and at least once: a process that stood still hears first what the brokers say to it."""
+AGAIN_SECONDS = 0.01
 CLOSE_SECONDS_MAX = 3.0
 
 
@@ -64,6 +65,7 @@ class TransactionalProducer:
         self.begin = self._producer.begin_transaction
         self.produce = self._producer.produce
         self.poll = self._producer.poll
+        self._is_left = False
         self._calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._results: SimpleQueue[BaseException | None] = SimpleQueue()
         self._thread = Thread(target=self._serve, name="credit-stream-transaction", daemon=True)
@@ -103,8 +105,10 @@ class TransactionalProducer:
         Closing waits for the brokers without a bound, and they may be gone (a worker hung there for ever, seen); a call
         that does not return comes before it. So it is left behind after a while, to end by itself or with the process.
         """
-        self._producer.purge(blocking=False)
-        self._calls.put(None)
+        if not self._is_left:
+            self._is_left = True
+            self._producer.purge(blocking=False)
+            self._calls.put(None)
         self._thread.join(seconds_max)
 
     def _patiently(self, call: Callable[..., object], budget: Budget, *args: object) -> None:
@@ -119,6 +123,7 @@ class TransactionalProducer:
                     raise
             tries += 1
             _check_progress(tries, begun)
+            time.sleep(AGAIN_SECONDS)
 
     def _send_offsets(self, offsets: list[TopicPartition], group: Any, seconds: float) -> None:
         """In the thread, where it can be left behind."""
