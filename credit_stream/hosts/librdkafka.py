@@ -14,6 +14,7 @@ it was assigned, and librdkafka sometimes let its own look-up win: inputs were p
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -41,6 +42,9 @@ OPENINGS_MAX = 4
 SESSION_SECONDS_DEFAULT = 10
 """So long after a worker was killed its partitions are given to others. Heartbeats come from a thread of librdkafka's,
 so it need not cover long batches."""
+METADATA_AGE_MS = 5_000
+"""How long the member that shares out the partitions may not know of topics that are there: a broker that has just come
+up names none of them. Five minutes by default."""
 MAX_POLL_INTERVAL_MS = 120_000
 """Longer than `Partitions.close` may take, which is called from inside `poll`."""
 
@@ -196,8 +200,15 @@ class LibrdkafkaHost:
     def _assigned(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         """Opens the partitions beside the loop, which goes on polling: a long restore must not end our membership."""
         consumer.assign([])  # Else the group's consumer would read as well.
-        for partition in sorted({each.partition for each in given}):
-            self._opening[partition] = self._openers.submit(self._partitions.open, partition)
+        topics: dict[int, set[str]] = defaultdict(set)
+        for each in given:
+            topics[each.partition].add(each.topic)
+        for partition in sorted(topics):
+            if lacking := self._streams.keys() - topics[partition]:
+                # A leader of the group that does not know a topic yet leaves it out; it shares out again when it does.
+                QUIET.warning("The group gave partition %d without %s: it has to wait.", partition, sorted(lacking))
+            else:
+                self._opening[partition] = self._openers.submit(self._partitions.open, partition)
 
     def _take_up_opened(self) -> None:
         for partition, opened in list(self._opening.items()):
@@ -246,6 +257,7 @@ def _group_settings(connection: Connection, member: str | None, session_seconds:
         "session.timeout.ms": session_seconds * 1_000,
         "heartbeat.interval.ms": session_seconds * 250,
         "max.poll.interval.ms": MAX_POLL_INTERVAL_MS,
+        "topic.metadata.refresh.interval.ms": METADATA_AGE_MS,
     }
     if member:
         settings["group.instance.id"] = member

@@ -11,7 +11,6 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,19 +19,7 @@ from credit_stream.local_kafka import LocalKafka, LocalKafkaUnavailable, LocalRe
 USERS = {"worker": "worker-secret", "stranger": "stranger-secret"}
 """Of `secure_kafka`. What they may do there, a test says by ACLs."""
 
-RERUNS = 1
-"""Brokers and workers are processes with deadlines: on a machine that has other things to do one comes too late now and
-then. A test that had to be run again is shown as such (R), and one that fails twice fails."""
-
 start_seconds: pytest.StashKey[dict[str, float]] = pytest.StashKey()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Gives the tests of this folder their second try."""
-    folder = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(folder):
-            item.add_marker(pytest.mark.flaky(reruns=RERUNS))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

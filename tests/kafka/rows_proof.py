@@ -18,8 +18,8 @@ from credit_stream.core.topics import SEQUENCE, STATE
 from credit_stream.engine import sequence
 from credit_stream.engine.checkpoint import NOWHERE, Position
 from credit_stream.engine.row_bytes import decode_key
+from credit_stream.hosts.kafka.changelog import POSITION_KEY
 from credit_stream.hosts.kafka.connection import Connection
-from credit_stream.hosts.kafka.transaction import POSITION_KEY
 from credit_stream.hosts.program import CREDIT
 from credit_stream.hosts.replay import recompute
 from credit_stream.hosts.rocks_store import POSITIONS, STORE_FAMILIES, prefix_of

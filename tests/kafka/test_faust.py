@@ -745,6 +745,59 @@ def test_a_restore_that_is_longer_than_the_session_keeps_the_membership(
         assert sum(line["event"] == "assigned" for line in lines_of(worker)) == 1
 
 
+STARTING_BROKERS = """
+import time
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.errors import KafkaConnectionError
+from credit_stream.hosts.faust import consumer
+consumer.METADATA_AGE_MS, consumer.START_AGAIN_SECONDS, consumer.START_SECONDS_MAX = 1_000, 0.1, {patience}
+start, known, tries, shared = consumer.AIOKafkaConsumer.start, ClusterMetadata.partitions_for_topic, [], []
+async def refused(self):
+    tries.append(self)
+    if len(tries) <= {refused}:
+        raise KafkaConnectionError("refused")
+    await start(self)
+def unknown(self, topic):
+    return known(self, topic) if shared else None
+assign = consumer.RangePartitionAssignor.assign.__func__
+@classmethod
+def share_out(kind, cluster, members):
+    try:
+        return assign(kind, cluster, members)
+    finally:
+        # Only now: aiokafka notes behind this what it knew.
+        import asyncio
+        asyncio.get_running_loop().call_later(0.5, shared.append, True)
+consumer.AIOKafkaConsumer.start = refused
+ClusterMetadata.partitions_for_topic = unknown
+consumer.RangePartitionAssignor.assign = share_out
+"""
+
+
+def test_a_worker_that_meets_brokers_which_are_only_starting_gets_to_work(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    """They refuse it twice, and then know of no topic: as the leader of the group it shares out nothing at first."""
+    connection = system(kafka, topic_prefix)
+    send(connection, [settings(), customer(customer_of(0)), order("O1", customer_of(0))])
+    before = STARTING_BROKERS.format(refused=2, patience=60)
+    with WorkerProcess(connection, tmp_path / "faust", FAUST, before=before) as worker:
+        until(lambda: "O1" in decisions(connection), "the order is decided")
+        given = [line["partitions"] for line in lines_of(worker) if line["event"] == "assigned"]
+    assert (given[0], given[-1]) == ([], [0, 1])
+
+
+def test_a_worker_that_no_broker_lets_in_ends_and_says_so(kafka: LocalKafka, topic_prefix: str, tmp_path: Path) -> None:
+    """Trap: Faust stops without a word when its consumer cannot be started."""
+    connection = system(kafka, topic_prefix)
+    before = STARTING_BROKERS.format(refused=1_000, patience=1)
+    with WorkerProcess(connection, tmp_path / "faust", FAUST, before=before) as worker:
+        assert worker.wait() == 1
+        (failed,) = [line for line in lines_of(worker) if line["event"] == "failed"]
+    assert failed["kind"] == "Unreachable"
+    assert "start the worker again" in failed["message"]
+
+
 CRASH = """
 from credit_stream.hosts import program
 step = program.CREDIT.step

@@ -109,6 +109,7 @@ class Logs:
 
     def _changes(self, partition: int, position: Position) -> Iterator[Changes]:
         reader = ChangelogReader(self.connection, partition)
+        self.writers[partition].changelog_end = reader.end
         try:
             yield from reader.read(position, lambda rows, reached: None)
         finally:

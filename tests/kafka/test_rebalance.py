@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from itertools import product
 from pathlib import Path
+from typing import cast
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from credit_stream.core.topics import CUSTOMERS, ORDERS, SEQUENCE
@@ -20,6 +21,7 @@ from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.failures import ChangelogLost, InputsLost, OpeningCancelled, WrongTopics
 from credit_stream.hosts.kafka.partitions import GROUP_TOPICS, Partitions
 from credit_stream.hosts.kafka.topics import TOPICS, inspect
+from credit_stream.hosts.librdkafka import LibrdkafkaHost
 from credit_stream.local_kafka import LocalKafka
 from tests.kafka.workers import (
     PATIENCE_SECONDS,
@@ -189,6 +191,39 @@ def test_partitions_that_wait_to_be_opened_are_not_opened_when_they_were_taken_a
         with Worker(connection, tmp_path / "2") as second:
             second.wait_for(lambda: len(first.at_work) == len(second.at_work) == MANY // 2, "two share")
             assert sorted(opened_later) == sorted(first.at_work)
+
+
+class _NoMember:
+    """Stands for the consumer of the group."""
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        """Reads nothing."""
+
+
+class _Opened:
+    """Stands for `Partitions`: notes what is opened."""
+
+    failure = None
+
+    def __init__(self) -> None:
+        self.partitions: list[int] = []
+
+    def open(self, partition: int) -> Mapping[str, int]:
+        """Nothing to restore."""
+        self.partitions.append(partition)
+        return {}
+
+
+def test_a_partition_that_comes_with_some_topics_only_is_not_opened() -> None:
+    """A leader that does not know a topic yet leaves it out, and its partition may be another's too: they would fence
+    each other."""
+    opened = _Opened()
+    host = LibrdkafkaHost(Connection(brokers="127.0.0.1:1", application_id="nobody"), cast("Partitions", opened))
+    whole = [TopicPartition(topic, 0) for topic in GROUP_TOPICS]
+    part = [TopicPartition(topic, 1) for topic in GROUP_TOPICS[1:]]
+    host._assigned(cast("Consumer", _NoMember()), whole + part)
+    host._openers.shutdown()
+    assert opened.partitions == [0]
 
 
 # --- what a worker refuses ----------------------------------------------------------------------------------------

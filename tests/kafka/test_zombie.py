@@ -36,18 +36,21 @@ def test_a_zombie_is_fenced_writes_nothing_and_ends_saying_so(
         return WorkerProcess(connection, rows, log, kind=of, session_seconds=SESSION_SECONDS, failpoint=failpoint)
 
     zombie = start("zombie", kind, "checkpoint.produced:4:stop")
-    zombie.wait_until_stopped()
-    heir = start("heir", next(each for each in KINDS if each != kind))
-    sender.send(300)
-    until(group.has_taken_all, f"the other one takes over and takes all: {heir.text}")
-    assert zombie.is_stopped
-    assert heir.terminate() == 0
-    before = ends(connection, list(TOPICS), PARTITIONS)
-    zombie.signal(signal.SIGCONT)
-    assert zombie.wait() == 1, zombie.text
-    assert zombie.failure.get("kind") == "Fenced", zombie.text
-    assert "Another worker has partition" in zombie.failure["message"]
-    assert ends(connection, list(TOPICS), PARTITIONS) == before
+    try:
+        zombie.wait_until_stopped()
+        heir = start("heir", next(each for each in KINDS if each != kind))
+        sender.send(300)
+        until(group.has_taken_all, f"the other one takes over and takes all: {heir.text}")
+        assert zombie.is_stopped
+        assert heir.terminate() == 0
+        before = ends(connection, list(TOPICS), PARTITIONS)
+        zombie.signal(signal.SIGCONT)
+        assert zombie.wait() == 1, zombie.text
+        assert zombie.failure.get("kind") == "Fenced", zombie.text
+        assert "Another worker has partition" in zombie.failure["message"]
+        assert ends(connection, list(TOPICS), PARTITIONS) == before
+    finally:
+        zombie.kill()
     group.close()
     found = prove(connection, PARTITIONS)
     assert found.outputs > 0
@@ -65,24 +68,31 @@ def test_one_zombie_after_the_other_in_every_stage_of_a_transaction(
     group = Group(connection, PARTITIONS)
     sender.send(300)
     stages = ["checkpoint.begun", "checkpoint.offsets_sent", "checkpoint.committed", "open.fenced", "open.restored", ""]
-    zombies: list[WorkerProcess] = []
-    for number, stage in enumerate(stages):
-        kind = KINDS[number % len(KINDS)]
-        rows, log = tmp_path / f"rows-{number}", tmp_path / f"{number}.log"
-        failpoint = f"{stage}:2:stop" if stage else ""
-        worker = WorkerProcess(connection, rows, log, kind=kind, session_seconds=SESSION_SECONDS, failpoint=failpoint)
-        if stage:
-            worker.wait_until_stopped()
-            zombies.append(worker)
-        sender.send(100)
-    for zombie in zombies:
-        zombie.signal(signal.SIGCONT)
-    until(group.has_taken_all, f"all is taken: {worker.text}")
-    for each in [*zombies, worker]:
-        each.signal(signal.SIGTERM)
-    for zombie in zombies:
-        assert zombie.wait() == 0 or zombie.failure.get("kind") == "Fenced", zombie.text
-    worker.wait()
+    workers: list[WorkerProcess] = []
+    try:
+        for number, stage in enumerate(stages):
+            kind = KINDS[number % len(KINDS)]
+            rows, log = tmp_path / f"rows-{number}", tmp_path / f"{number}.log"
+            failpoint = f"{stage}:2:stop" if stage else ""
+            worker = WorkerProcess(
+                connection, rows, log, kind=kind, session_seconds=SESSION_SECONDS, failpoint=failpoint
+            )
+            workers.append(worker)
+            if stage:
+                worker.wait_until_stopped()
+            sender.send(100)
+        *zombies, heir = workers
+        for zombie in zombies:
+            zombie.signal(signal.SIGCONT)
+        until(group.has_taken_all, f"all is taken: {heir.text}")
+        for each in workers:
+            each.signal(signal.SIGTERM)
+        for zombie in zombies:
+            assert zombie.wait() == 0 or zombie.failure.get("kind") == "Fenced", zombie.text
+        assert heir.wait() == 0, heir.text
+    finally:
+        for each in workers:
+            each.kill()
     group.close()
     assert not prove(connection, PARTITIONS).differences
     directories = [tmp_path / f"rows-{number}" for number in range(len(stages))]

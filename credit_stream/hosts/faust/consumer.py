@@ -13,6 +13,7 @@ It uses what aiokafka and Faust keep to themselves, so their versions are pinned
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -21,6 +22,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import (
     ConsumerStoppedError,
     GroupAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
@@ -32,7 +34,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 from mode import ServiceT
 
-from credit_stream.hosts.kafka.failures import InputsLost, KafkaFailure, NotAuthorized
+from credit_stream.hosts.kafka.failures import InputsLost, KafkaFailure, NotAuthorized, Unreachable
 
 if TYPE_CHECKING:
     from credit_stream.hosts.faust.application import CreditApp
@@ -48,7 +50,12 @@ DRAIN_WAIT_SECONDS = 0.1
 late a partition would begin after its restore, or go on after a pause."""
 PARTITION_BYTES_MAX = 1024 * 1024
 """Of one partition in one fetch; aiokafka keeps as much in memory while it is not asked for it."""
-
+METADATA_AGE_MS = 5_000
+"""How long the member that shares out the partitions may not know of topics that are there. A broker that has just come
+up names none of them; a leader of the group that asked it then gave nobody anything for aiokafka's five minutes."""
+START_SECONDS_MAX = 60.0
+"""How long the first connection is tried for: the brokers were there a moment ago, and may be starting again."""
+START_AGAIN_SECONDS = 0.5
 
 NO_READING = 0
 """Of what was drained before its position was set."""
@@ -88,6 +95,7 @@ def group_consumer(app: CreditApp) -> AIOKafkaConsumer:
         # A position that the brokers do not have is an error to be said; "earliest" would go on behind a hole.
         auto_offset_reset="none",
         fetch_max_wait_ms=FETCH_WAIT_MS,
+        metadata_max_age_ms=METADATA_AGE_MS,
         max_partition_fetch_bytes=PARTITION_BYTES_MAX,
         max_poll_records=conf.broker_max_poll_records,
         max_poll_interval_ms=_ms(conf.broker_max_poll_interval),
@@ -115,6 +123,23 @@ class ReaderThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: object) -> AIOKafkaConsumer:
         return group_consumer(cast("CreditApp", self.app))
+
+    async def on_start(self) -> None:
+        """As Faust does, and again where no broker answers; aiokafka asks each of them once."""
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            try:
+                await super().on_start()
+                return
+            except KafkaConnectionError as error:
+                if self._consumer is not None:
+                    await self._consumer.stop()
+                    self._consumer = None
+                if time.monotonic() > deadline:
+                    failure = _unreachable(cast("CreditApp", self.app), error)
+                    cast("CreditApp", self.app).fail(failure)  # Faust would stop without saying why.
+                    raise failure from error
+            await asyncio.sleep(START_AGAIN_SECONDS)
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> RecordMap:
         """Runs in this thread, like the coordinator: nothing can come between draining records and noting them."""
@@ -316,6 +341,13 @@ def _raise_if_final(error: KafkaError) -> None:
         ) from error
     if not error.retriable:
         raise KafkaFailure(f"{text} Look at the logs of the brokers.") from error
+
+
+def _unreachable(app: CreditApp, error: KafkaConnectionError) -> Unreachable:
+    return Unreachable(
+        f"No broker answered at {app.connection.brokers} within {START_SECONDS_MAX:.0f} s: {error}. "
+        "Nothing is lost: start the worker again when the brokers answer."
+    )
 
 
 def _inputs_lost(error: OffsetOutOfRangeError) -> str:

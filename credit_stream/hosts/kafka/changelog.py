@@ -15,9 +15,11 @@ from credit_stream.hosts.kafka.admin import QUIET
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.failpoints import reach
 from credit_stream.hosts.kafka.failures import BrokersLost
-from credit_stream.hosts.kafka.patience import patiently
-from credit_stream.hosts.kafka.transaction import POSITION_KEY
+from credit_stream.hosts.kafka.patience import PASSING, answered, patiently
 
+POSITION_KEY = b"\x00"
+"""Of the record in `credit.state` with which each checkpoint ends there. No row has this key: the first byte of a row's
+is the length of its table's name."""
 CHUNK_ROWS = 5_000
 """Rows that are written to the store at once while it is restored."""
 SILENCE_SECONDS_MAX = 60.0
@@ -40,6 +42,7 @@ class ChangelogReader:
     def __init__(self, connection: Connection, partition: int) -> None:
         self._place = TopicPartition(connection.topic(STATE), partition)
         self._consumer = Consumer(_settings(connection), logger=QUIET)
+        self._heard_at = time.monotonic()
         try:
             _, self.end = patiently(
                 lambda seconds: self._consumer.get_watermark_offsets(self._place, seconds), QUERY_SECONDS_MAX
@@ -53,7 +56,9 @@ class ChangelogReader:
     def _first_since(self, timestamp_ms: int) -> int:
         topic, partition = self._place.topic, self._place.partition
         asked = [TopicPartition(topic, partition, timestamp_ms)]
-        (found,) = patiently(lambda seconds: self._consumer.offsets_for_times(asked, seconds), QUERY_SECONDS_MAX)
+        (found,) = patiently(
+            lambda seconds: answered(self._consumer.offsets_for_times(asked, seconds)), QUERY_SECONDS_MAX
+        )
         # The last offset may be the end of a transaction, which is no row.
         return int(found.offset) if found.offset >= 0 else max(0, self.end - 1)
 
@@ -79,6 +84,20 @@ class ChangelogReader:
             yield Changes.of_bytes(entries, Position(number, offsets, reached))
             reach("open.restoring")
 
+    def end_of_rows(self, begin: int) -> int:
+        """The offset after the last committed record, or `begin` if there is none from there on."""
+        end = reached = begin
+        if begin < self.end:
+            self._consumer.assign([TopicPartition(self._place.topic, self._place.partition, begin)])
+        while reached < self.end:
+            for message in self._messages():
+                error = message.error()
+                if error is None:
+                    end = reached = cast(int, message.offset()) + 1
+                else:
+                    reached = max(reached, self._after(error, message, reached))
+        return end
+
     def _chunk(self, reached: int) -> tuple[Entries, Position | None, int]:
         """Some rows, the newest position among them, and the offset after them."""
         entries: Entries = []
@@ -86,7 +105,7 @@ class ChangelogReader:
         for message in self._messages():
             error = message.error()
             if error is not None:
-                reached = max(reached, self._after(error, message))
+                reached = max(reached, self._after(error, message, reached))
                 continue
             key, value = cast(bytes, message.key()), message.value()
             reached = cast(int, message.offset()) + 1
@@ -98,22 +117,31 @@ class ChangelogReader:
 
     def _messages(self) -> list[Message]:
         messages: list[Message] = self._consumer.consume(CHUNK_ROWS, 0)
-        if messages:
-            return messages
-        # `consume` waits for all that it was asked for; `poll` gives the first that comes.
-        message = self._consumer.poll(SILENCE_SECONDS_MAX)
-        if message is None:
-            raise BrokersLost(
-                f"No record of {self._place.topic}/{self._place.partition} came for {SILENCE_SECONDS_MAX:.0f} s "
-                "while it was restored. See that the brokers are up."
-            )
-        return [message]
+        if not messages:
+            # `consume` waits for all that it was asked for; `poll` gives the first that comes.
+            message = self._consumer.poll(SILENCE_SECONDS_MAX)
+            messages = [] if message is None else [message]
+        if any(message.error() is None for message in messages):
+            self._heard_at = time.monotonic()
+        if not messages:
+            raise self._silence()
+        return messages
 
-    def _after(self, error: KafkaError, message: Message) -> int:
+    def _after(self, error: KafkaError, message: Message, reached: int) -> int:
         """The end of a transaction takes an offset, and shows itself only at the end of the partition."""
         if error.code() == KafkaError._PARTITION_EOF:
             return cast(int, message.offset())
-        raise BrokersLost(f"{self._place.topic} is not to be read: {error.str()}.")
+        if error.code() not in PASSING:
+            raise BrokersLost(f"{self._place.topic} is not to be read: {error.str()}.")
+        if time.monotonic() - self._heard_at > SILENCE_SECONDS_MAX:
+            raise self._silence()
+        return reached  # The consumer goes on by itself when a leader has moved or a broker is back.
+
+    def _silence(self) -> BrokersLost:
+        return BrokersLost(
+            f"No record of {self._place.topic}/{self._place.partition} came for {SILENCE_SECONDS_MAX:.0f} s "
+            "while it was read. See that the brokers are up."
+        )
 
 
 def _settings(connection: Connection) -> dict[str, Any]:

@@ -270,6 +270,7 @@ class Partitions:
         reach("open.fenced")
         reader = ChangelogReader(self._connection, partition)
         positions = Positions(self._connection, partition)
+        owned.writer.changelog_end = reader.end
         try:
             store = self._state.store(partition, reader.kept_from, reader.end)
             progress = self.metrics.restore_progress.labels(str(partition))

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 T = TypeVar("T")
 
@@ -35,6 +35,14 @@ PASSING = frozenset(
     }
 )
 """What another try may help against. `KafkaError.retriable` says it of transactions only."""
+
+
+def answered(places: list[TopicPartition]) -> list[TopicPartition]:
+    """The answer for several places. What failed for one stands beside it there, and would pass for "no offset"."""
+    for each in places:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return places
 
 
 def patiently(question: Callable[[float], T], seconds_max: float) -> T:

@@ -11,7 +11,7 @@ from credit_stream.engine.checkpoint import Position
 from credit_stream.hosts.kafka.admin import QUIET
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.failures import ChangelogLost, InputsLost, kafka_failure
-from credit_stream.hosts.kafka.patience import patiently
+from credit_stream.hosts.kafka.patience import answered, patiently
 
 QUERY_SECONDS_MAX = 30.0
 
@@ -74,15 +74,8 @@ class Positions:
 
     def _committed(self, topics: list[str]) -> dict[str, int]:
         asked = [TopicPartition(self._connection.topic(topic), self._partition) for topic in topics]
-        found = patiently(lambda seconds: self._committed_of(asked, seconds), QUERY_SECONDS_MAX)
+        found = patiently(lambda seconds: answered(self._consumer.committed(asked, seconds)), QUERY_SECONDS_MAX)
         return {self._connection.stream(each.topic): max(0, each.offset) for each in found}
-
-    def _committed_of(self, asked: list[TopicPartition], seconds: float) -> list[TopicPartition]:
-        found = self._consumer.committed(asked, seconds)
-        for each in found:
-            if each.error is not None:
-                raise KafkaException(each.error)
-        return found
 
     def _bounds(self, topic: str) -> tuple[int, int]:
         """The offset of the first record and the one after the last."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Thread
 from typing import Any, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from msgspec import msgpack
 
 from credit_stream.core.topics import BROADCAST_TOPICS, SEQUENCE, STATE
 from credit_stream.engine import sequence
 from credit_stream.engine.checkpoint import Checkpoint, Position
 from credit_stream.hosts.kafka.admin import QUIET
+from credit_stream.hosts.kafka.changelog import POSITION_KEY, ChangelogReader
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.failpoints import reach
 from credit_stream.hosts.kafka.failures import (
@@ -25,16 +24,13 @@ from credit_stream.hosts.kafka.failures import (
     catchable,
     kafka_failure,
 )
+from credit_stream.hosts.kafka.transactional_producer import Budget, NoProgress, OutOfTime, TransactionalProducer
 
 COMMIT_SECONDS_MAX = 90.0
 """One budget for all tries of one checkpoint, through restarts of brokers and changes of leaders. When it ends the
 process does too: what is in doubt is settled by the next one, which fences this one first."""
 FENCE_SECONDS_MAX = 60.0
-CLOSE_SECONDS_MAX = 3.0
 REQUEST_TIMEOUT_MS = 10_000
-CALL_SECONDS_MAX = 5.0
-"""Of one call of librdkafka's. It hands the time on to its requests, and one that waits for a broker that is gone
-would wait all of it."""
 TRANSACTION_TIMEOUT_MS = 30_000
 """An open transaction of a worker that is gone and that nobody took over holds back `read_committed` readers so long.
 It cannot be shorter than what it may take to flush a batch while a broker restarts."""
@@ -44,34 +40,29 @@ QUEUED_RECORDS_MAX = 1_000_000
 LINGER_MS = 1
 """`flush` ends the wait anyway."""
 
-POSITION_KEY = b"\x00"
-"""Of the record in `credit.state` with which each checkpoint ends there. No row has this key: the first byte of a row's
-is the length of its table's name."""
-
-
-class OutOfTime(Exception):
-    """A call would go on after the deadline of its budget."""
-
-
-class Budget:
-    """Seconds that several calls have together."""
-
-    def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Seconds that are left. Raises `OutOfTime` when none are."""
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise OutOfTime
-        return left
-
 
 class Delivered(Protocol):
     """The part of a delivered message that is looked at."""
 
     def offset(self) -> int | None:
         """Where it lies."""
+
+
+class _Receipt:
+    """What the brokers have said about the last record of one try of a checkpoint, its position.
+
+    A try has its own: a producer that was left behind may still hear of its records while the next one is at work.
+    """
+
+    def __init__(self) -> None:
+        self.end: int | None = None
+        """The offset after the record, if it was acknowledged; the transaction's own marker comes after it."""
+
+    def __call__(self, error: KafkaError | None, message: Delivered) -> None:
+        """The delivery report."""
+        offset = message.offset()
+        if error is None and offset is not None:
+            self.end = offset + 1
 
 
 class TransactionalWriter:
@@ -89,11 +80,10 @@ class TransactionalWriter:
         self._partition = partition
         self._group = group
         self._on_abort = on_abort
-        self._changelog_end: int | None = None
-        self._producer = Producer(_settings(connection, partition), logger=QUIET)
-        budget = Budget(FENCE_SECONDS_MAX)
+        self.changelog_end: int | None = None
+        """Up to here the changelog is known: to be set before the first checkpoint, once it was read."""
         try:
-            self._patiently(self._producer.init_transactions, budget)
+            self._producer = self._fence(Budget(FENCE_SECONDS_MAX))
         except OutOfTime as error:
             raise BrokersLost(
                 f"No broker could begin the transactions of partition {partition} within {FENCE_SECONDS_MAX:.0f} s. "
@@ -107,69 +97,120 @@ class TransactionalWriter:
         when Kafka will never take it. After that the task must not go on.
         """
         budget = Budget(COMMIT_SECONDS_MAX)
+        receipt = _Receipt()
         try:
-            while not self._try(checkpoint, budget):
-                self._abort(budget)
+            while not self._try(checkpoint, receipt, budget):
+                receipt = _Receipt()
         except OutOfTime as error:
             raise BrokersLost(
                 f"A checkpoint of partition {self._partition} was not taken within {COMMIT_SECONDS_MAX:.0f} s. "
                 "Nothing is lost: start the worker again when the brokers answer."
             ) from error
         position = checkpoint.changes.position
-        if self._changelog_end is None:
+        if receipt.end is None:
             raise RuntimeError(f"the changelog record of partition {self._partition} was committed but not reported")
-        return Position(position.number, position.offsets, self._changelog_end)
+        self.changelog_end = receipt.end
+        return Position(position.number, position.offsets, receipt.end)
 
     def close(self) -> None:
-        """Lets go of the connections. An open transaction is left to whoever comes next.
+        """Lets go of the connections. An open transaction is left to whoever comes next."""
+        self._producer.leave()
 
-        Closing waits for the brokers without a bound, and they may be gone (a worker hung there for ever, seen): so it
-        is left behind after a while, to end by itself or with the process.
+    def _fence(self, budget: Budget) -> TransactionalProducer:
+        """A producer that is the only one of this partition now. One that does not get on makes room for the next."""
+        while True:
+            producer = TransactionalProducer(_settings(self._connection, self._partition))
+            try:
+                producer.fence(budget)
+                return producer
+            except NoProgress:
+                producer.leave(0)
+            except BaseException as error:
+                producer.leave(0)
+                if isinstance(error, KafkaException):
+                    raise self._failure(error.args[0]) from error
+                raise
+
+    def _try(self, checkpoint: Checkpoint, receipt: _Receipt, budget: Budget) -> bool:
+        """Whether one try made the checkpoint visible; if not, nothing of it is."""
+        try:
+            if self._transact(checkpoint, receipt, budget):
+                return True
+            self._abort(budget)
+            return False
+        except NoProgress:
+            return self._begin_anew(receipt, budget)
+
+    def _begin_anew(self, receipt: _Receipt, budget: Budget) -> bool:
+        """Puts a new producer in the place of one that does not get on; whether what that one was about is visible.
+
+        Fencing it settles that: from then on the brokers have either ended its transaction or taken it back, and
+        nothing can come after. Nobody asks what it was told last: the changelog has its record or has it not.
         """
-        self._producer.purge()
-        closing = Thread(target=self._close, name="credit-stream-close", daemon=True)
-        closing.start()
-        closing.join(CLOSE_SECONDS_MAX)
+        QUIET.warning("The producer of partition %s does not get on. A new one takes its place.", self._partition)
+        self._producer.leave(0)
+        with suppress(BrokersLost):
+            self._is_visible(receipt)  # Whoever has the partition by now shows here, and is not to be fenced by us.
+        self._producer = self._fence(budget)
+        if self._on_abort is not None:
+            self._on_abort()
+        return self._is_visible(receipt)
 
-    def _close(self) -> None:
-        # That a producer was fenced is said once more here, where nobody wants to know.
-        with suppress(KafkaException), catchable():
-            self._producer.close()
+    def _is_visible(self, receipt: _Receipt) -> bool:
+        """Whether the changelog ends with the record of the receipt, and not where it did before.
+
+        Raises `Fenced` when it ends with any other: that is somebody else's.
+        """
+        if self.changelog_end is None:
+            raise RuntimeError(f"nobody has said where the changelog of partition {self._partition} ends")
+        reader = ChangelogReader(self._connection, self._partition)
+        try:
+            end = reader.end_of_rows(self.changelog_end)
+        finally:
+            reader.close()
+        if end == self.changelog_end:
+            return False
+        if end == receipt.end:
+            return True
+        raise Fenced(_another_has(self._partition, f"its changelog ends at {end}"))
 
     def _abort(self, budget: Budget) -> None:
-        """What was begun becomes invisible. Here a producer learns that it was fenced if the brokers have ended its
-        transaction before."""
         try:
-            self._patiently(self._producer.abort_transaction, budget)
+            self._producer.abort(budget)
         except KafkaException as error:
             raise self._failure(error.args[0]) from error
         if self._on_abort is not None:
             self._on_abort()
 
-    def _try(self, checkpoint: Checkpoint, budget: Budget) -> bool:
+    def _transact(self, checkpoint: Checkpoint, receipt: _Receipt, budget: Budget) -> bool:
         """One transaction; False when it must be aborted and tried again."""
+        producer = self._producer
         try:
-            self._producer.begin_transaction()
+            producer.begin()
             reach("checkpoint.begun")
             with catchable():
-                self._produce(checkpoint, budget)
-                self._producer.flush(budget.left())
+                self._produce(checkpoint, receipt, budget)
+                producer.flush(budget)
             reach("checkpoint.produced")
-            self._patiently(self._send_offsets, budget, checkpoint.changes.position)
+            offsets = self._group_offsets(checkpoint.changes.position)
+            if offsets:
+                producer.send_offsets(offsets, self._group, budget)
             reach("checkpoint.offsets_sent")
-            self._patiently(self._producer.commit_transaction, budget)
+            producer.commit(budget)
         except KafkaException as error:
             kafka_error = error.args[0]
             # What is refused once is refused again: a thousand tries a second until the time was over, seen.
             if kafka_error.txn_requires_abort() and kafka_error.code() not in _REFUSED:
                 return False
+            # Which error was fatal `produce` does not say; the abort does (a fenced worker ended without saying so).
+            if kafka_error.code() == KafkaError._FATAL:
+                return False
             raise self._failure(kafka_error) from error
         reach("checkpoint.committed")
         return True
 
-    def _produce(self, checkpoint: Checkpoint, budget: Budget) -> None:
+    def _produce(self, checkpoint: Checkpoint, receipt: _Receipt, budget: Budget) -> None:
         """Outputs in the order in which they arose, then the rows, then the two records that end a checkpoint."""
-        self._changelog_end = None
         topics = {each.topic: self._connection.topic(each.topic) for each in checkpoint.publications}
         produce = self._producer.produce
         for publication, value in zip(checkpoint.publications, checkpoint.values, strict=True):
@@ -186,7 +227,7 @@ class TransactionalWriter:
         taken = sequence.encode(checkpoint.sequence)
         self._produce_slowly(budget, self._connection.topic(SEQUENCE), taken, str(partition).encode(), partition)
         position = msgpack.encode(checkpoint.changes.position)
-        self._produce_slowly(budget, state, position, POSITION_KEY, partition, self._delivered)
+        self._produce_slowly(budget, state, position, POSITION_KEY, partition, receipt)
 
     def _produce_slowly(self, budget: Budget, *message: Any) -> None:
         """Waits while librdkafka's queue is full."""
@@ -197,46 +238,29 @@ class TransactionalWriter:
             except BufferError:
                 self._producer.poll(min(0.1, budget.left()))
 
-    def _delivered(self, error: KafkaError | None, message: Delivered) -> None:
-        offset = message.offset()
-        if error is None and offset is not None:
-            # The transaction's own marker comes after it.
-            self._changelog_end = offset + 1
-
-    def _send_offsets(self, position: Position, seconds: float) -> None:
-        offsets = [
+    def _group_offsets(self, position: Position) -> list[TopicPartition]:
+        return [
             TopicPartition(self._connection.topic(topic), self._partition, offset)
             for topic, offset in position.offsets.items()
             if topic not in BROADCAST_TOPICS
         ]
-        if offsets:
-            self._producer.send_offsets_to_transaction(offsets, self._group, seconds)
-
-    def _patiently(self, call: Callable[..., object], budget: Budget, *args: object) -> None:
-        """Calls until it is through, as long as Kafka says that another try may help.
-
-        A call that timed out goes on inside librdkafka: the same call again takes up its result.
-        """
-        while True:
-            try:
-                call(*args, min(budget.left(), CALL_SECONDS_MAX))
-                return
-            except KafkaException as error:
-                if not error.args[0].retriable():
-                    raise
 
     def _failure(self, error: KafkaError) -> KafkaFailure:
         doing = f"the checkpoint of partition {self._partition}"
         if error.code() in _FENCED:
-            return Fenced(
-                f"Another worker has partition {self._partition} now, or this one stood still until the brokers ended "
-                f"its transaction ({error.str()}). What it had not committed is seen by nobody and is taken again."
-            )
+            return Fenced(_another_has(self._partition, error.str()))
         if error.code() in _REFUSED:
             return CheckpointRefused(
                 f"Kafka refuses {doing}: {error.str()}. See with `credit-stream topics check` what the topics take."
             )
         return kafka_failure(doing, error, self._connection)
+
+
+def _another_has(partition: int, why: str) -> str:
+    return (
+        f"Another worker has partition {partition} now, or this one stood still until the brokers ended "
+        f"its transaction ({why}). What it had not committed is seen by nobody and is taken again."
+    )
 
 
 _FENCED = frozenset(
@@ -260,11 +284,11 @@ def _settings(connection: Connection, partition: int) -> dict[str, Any]:
         # half the throughput at 500 records a batch (measured; design section 3).
         "retry.backoff.ms": 1,
         "retry.backoff.max.ms": 5,
-        # When a broker goes away librdkafka forgets it, and `send_offsets_to_transaction` waits for the coordinator of
-        # the group that was there, beyond any time limit, until some connection comes or goes (its issues 5511 and
-        # 5456; seen at every kill of a broker). An idle connection goes after this; while ticks are made none is idle.
+        # An idle connection that goes wakes a `send_offsets_to_transaction` that waits for a coordinator which is no
+        # more (`transactional_producer`); while ticks are made none is idle.
         "connections.max.idle.ms": 5_000,
-        # With the default all brokers are forgotten when none answers, and a thread then spins at a whole core.
+        # With the default a producer without brokers looks for them again, which mostly helps, not always, and spins
+        # meanwhile; one that does not get on is replaced in any case.
         "metadata.recovery.strategy": "none",
         # A request to a broker that is gone waits for it so long, 60 s by default: a restart of the broker then took 25
         # to 90 s out of a partition (seen).
