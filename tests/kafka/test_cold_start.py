@@ -10,25 +10,30 @@ from itertools import count, islice
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from credit_stream.cli.commands import credit_stream
 from credit_stream.company import Plan, events
 from credit_stream.core.events import Event
-from credit_stream.core.topics import DECISIONS, HOLDS, INPUT_TOPICS, SEQUENCE, TOPIC_OF_EVENT
+from credit_stream.core.topics import DECISIONS, HOLDS, INPUT_TOPICS, SEQUENCE, SETTINGS, TOPIC_OF_EVENT
 from credit_stream.engine import sequence
 from credit_stream.engine.sequence import Tick
 from credit_stream.hosts.kafka import log as kafka_log
+from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.partitions import Partitions, StreamOfPartition
 from credit_stream.hosts.memory import MemoryHost
 from credit_stream.hosts.program import encode_record
 from credit_stream.local_kafka import LocalKafka
 from credit_stream.wire.avro import encode_event
 from tests.kafka.workers import (
+    MONDAY,
     PARTITIONS,
     Published,
     Source,
     Worker,
     customer,
     customer_of,
+    decisions,
     in_order,
     order,
     outputs,
@@ -99,6 +104,50 @@ def test_the_order_of_loading_would_decide_otherwise() -> None:
     as_live, as_loaded = live(history()), live(by_topic(history()))
     orders = [place for place in as_live if place[0] == DECISIONS]
     assert sum(as_live[place] != as_loaded.get(place) for place in orders) > len(orders) / 2
+
+
+RULES = '[[rules]]\nid = "own limit"\ntype = "credit_limit_used"\n'
+
+
+def publish_settings(connection: Connection, file: Path, *options: str) -> Result:
+    """As an operator does, today."""
+    file.write_text(RULES)
+    cluster = ("--brokers", connection.brokers, "--topic-prefix", connection.topic_prefix)
+    return CliRunner().invoke(credit_stream, ["settings", "publish", str(file), *cluster, *options])
+
+
+@pytest.mark.parametrize(("options", "verdict"), [([], "released"), (["--at", "2026-01-05T07:59:59Z"], "on_hold")])
+def test_settings_that_are_published_with_an_instant_come_before_a_history_that_is_older_than_today(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path, options: list[str], verdict: str
+) -> None:
+    """Without one they come behind all of it, and it is decided without rules."""
+    connection = system(kafka, topic_prefix, 1)
+    send(connection, [customer("C1", limit_minor=100), order("O1", "C1", 200)], 1)
+    result = publish_settings(connection, tmp_path / "credit.toml", *options)
+    assert result.output == "published as version 1\n"
+    with Worker(connection, tmp_path / "state") as worker:
+        wait_until_taken(connection, 1, worker)
+    assert decisions(connection)["O1"].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("at", "says"),
+    [
+        ("2026-01-05", "is no instant; write it like 2026-01-01T00:00:00Z"),
+        ("2999-01-05T00:00:00Z", "is still to come"),
+        ("2026-01-05T07:00:00Z", "version 1 is in force since 2026-01-05T08:00:00Z"),
+    ],
+)
+def test_settings_cannot_take_effect_at_an_instant_that_is_none_or_to_come_or_before_those_in_force(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path, at: str, says: str
+) -> None:
+    """Versions are taken in their order, whatever their times."""
+    connection = system(kafka, topic_prefix, 1)
+    send(connection, [settings(at=MONDAY)], 1)
+    result = publish_settings(connection, tmp_path / "credit.toml", "--at", at)
+    assert result.exit_code != 0
+    assert says in result.output
+    assert len(outputs(connection, (SETTINGS,))[SETTINGS, 0]) == 1
 
 
 def test_a_worker_ticks_while_inputs_come_without_a_pause(kafka: LocalKafka, topic_prefix: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.failures import KafkaFailure, kafka_failure
 from credit_stream.hosts.kafka.input_records import input_record
 from credit_stream.hosts.kafka.log import KafkaLog
+from credit_stream.hosts.kafka.patience import PASSING
 
 POLL_SECONDS = 0.25
 """How long closing may take; a record that comes ends the wait at once."""
@@ -84,7 +85,8 @@ class Broadcasts:
                 self._ended.add(stream)
                 for log in self._logs:
                     log.streams[stream].is_live = True
-            elif not error.retriable():
+            elif error.code() not in PASSING or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                # librdkafka tells of a missing topic only after it has looked for it for half a minute.
                 raise kafka_failure(f"reading {message.topic()}", error, self._connection)
         self._wake()
 
