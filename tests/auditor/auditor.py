@@ -47,10 +47,8 @@ class Finding:
 class Auditor:
     """Checks a history as it grows; knows nothing of the product but its outputs."""
 
-    def __init__(
-        self, document: Value | None = None, partitions: int = 1, follow: bool = True, known: Iterable[str] = ()
-    ) -> None:
-        self.world = World(document, partitions, follow, known)
+    def __init__(self, document: Value | None = None, partitions: int = 1, follow: bool = True) -> None:
+        self.world = World(document, partitions, follow)
         self.world.differs = lambda order_id, mine, theirs: any(compare_entry(order_id, mine, theirs))
         self.follow = follow
         self.pools = Pools(self.world)

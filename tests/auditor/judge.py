@@ -302,14 +302,17 @@ def other_reasons(order: Order, checkpoint: str, facts: Facts) -> Iterator[str]:
 
 
 def rules_for(order: Order, checkpoint: str, facts: Facts, kind: str) -> Iterator[dict[str, Any]]:
-    """The rules of the kind that speak at the checkpoint for this customer and this order."""
+    """The rules of the kind that speak at the checkpoint for this customer and this order.
+
+    An exclusion about a limit speaks of a return too: it excuses the smallest order, and a return is less.
+    """
     nothing_counts = order.amount <= 0 or sum(facts.customer.books.own_part(order, facts.counting())) == 0
     for rule in sorted(facts.book.rules, key=lambda rule: RULE_TYPES.index(rule["type"])):
         if rule["kind"] != kind or not rule["enabled"] or not speaks_for(rule, facts.customer):
             continue
         if rule["checkpoints"] and checkpoint not in rule["checkpoints"]:
             continue
-        if rule["type"] in LIMIT_TYPES and (nothing_counts or not order.has_rate):
+        if rule["type"] in LIMIT_TYPES and ((nothing_counts and not excludes(rule)) or not order.has_rate):
             continue
         if (rule["type"] == "order_amount" and not order.has_rate) or lacks_rate(rule, order, facts):
             continue

@@ -50,18 +50,6 @@ Event = dict[str, Any]
 Value = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_DAY = EPOCH.date()
-KNOWN_DIFFERENCES = ("trial_ignores_release", "unknown_sorts_as_nothing", "beyond_horizon_tolerated",
-                     "grace_of_no_days")  # fmt: skip
-"""What the product does otherwise than the specification says, as far as it is known: `World(known=...)` expects it.
-
-- `trial_ignores_release` (6.5, 5.7): a pro-forma check does not honour a person's release that the real one would.
-- `unknown_sorts_as_nothing` (7.4): when the profile of a customer comes, its held orders are offered credit as if each
-  had the amount 0, whatever `release_priority` says.
-- `beyond_horizon_tolerated` (5.7, 3.6): a rise of a released order that ships beyond the horizon passes as tolerated,
-  though more of it counts, because it was delivered, than tolerance allows.
-- `grace_of_no_days` (6.1, 6.2): a check at a checkpoint without grace days counts as good for the rest of the day if
-  settings with grace days are published that day.
-"""
 NOT_MODELLED = ("UpdateRiskScores", "UpdateBalanceStatistics", "SubmitForApproval", "Approve", "Decline", "Recall",
                 "ResubmitDeadLetter")  # fmt: skip
 FREEING = ("CreditNotePosted", "InvoiceVoided", "PaymentReceived", "PaymentApplied", "CustomerUpdated",
@@ -144,10 +132,7 @@ class Part:
 class World:
     """All partitions, and what must follow from the next event."""
 
-    def __init__(
-        self, document: Value | None = None, partitions: int = 1, follow: bool = True, known: Iterable[str] = ()
-    ) -> None:
-        self.known = frozenset(known)
+    def __init__(self, document: Value | None = None, partitions: int = 1, follow: bool = True) -> None:
         self.strict = False
         """Whether a person told to evaluate: then every entry that changes is published."""
         self.differs: Callable[[str, Value, Value | None], bool] = lambda order_id, mine, theirs: False
@@ -562,7 +547,7 @@ class World:
     def grace(self, part: Part, checkpoint: str, name: str) -> date | None:
         """Until when the next checks are skipped after one today (6.1)."""
         days: int = part.book.checkpoints[checkpoint][name]
-        return part.today + timedelta(days) if days or "grace_of_no_days" in self.known else None
+        return part.today + timedelta(days) if days else None
 
     def released(self, customer: Customer, order: Order, part: Part, checked: bool = True) -> None:
         """The order stands: it counts, and a rise is measured from here."""
@@ -643,9 +628,7 @@ class World:
 
         def key(order: Order) -> Any:
             assert order.entry is not None
-            unknown = any(r["code"] == "customer_unknown" and r["still_valid"] for r in order.entry["reasons"])
-            rated = order.has_rate and not (unknown and "unknown_sorts_as_nothing" in self.known)
-            worth = sum(customer.books.counted(order)) if rated else 0
+            worth = sum(customer.books.counted(order)) if order.has_rate else 0
             return (sign * worth, order.entry["held_since"], order.order_id)
 
         return key
@@ -899,8 +882,6 @@ def change_of_released(world: World, customer: Customer, order: Order, part: Par
     if percent is None:
         percent = fraction(part.book["release_tolerance_percent"]) or Fraction(0)
     tolerated = order.net <= order.granted + order.granted * percent / 100
-    if "beyond_horizon_tolerated" in world.known and is_beyond(order, part):
-        tolerated = True
     at, unchecked = checked_at(order), not part.book.checks_anywhere()
     if part.book["allow_edit_after_release"] or unchecked or not (other_terms or rises):
         not_checked(world, customer, order, part, at, "change")
@@ -977,11 +958,7 @@ def trial(world: World, customer: Customer, order: Order, part: Part, checkpoint
         found.reasons = ["within_grace"]
     else:
         kept = (order.rate, order.has_rate)
-        release = order.release
-        if "trial_ignores_release" in world.known:
-            order.release = None
         found = world.judged(customer, order, part, checkpoint)
-        order.release = release
         world.decide(customer, order, part, checkpoint, found, "checkpoint", pro_forma=True)
         order.rate, order.has_rate = kept
         order.trial_grace_until = world.grace(part, checkpoint, "pro_forma_grace_days")
