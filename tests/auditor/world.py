@@ -101,6 +101,8 @@ class Expected:
     decisions: list[Value] = field(default_factory=list)
     holds: dict[str, Value | None] = field(default_factory=dict)
     exposures: dict[str, list[Value]] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    """Keys of exposures that get a tombstone."""
     limits: list[Value] = field(default_factory=list)
     journals: dict[str, Value] = field(default_factory=dict)
     dead: list[tuple[str | None, str]] = field(default_factory=list)
@@ -358,6 +360,10 @@ class World:
                 self.report(customer, buckets, part)
         for group_id in sorted(self.touched_groups):
             group = self.groups[group_id]
+            if group.closed:
+                if self.published.pop(f"group/{group_id}", None) is not None:
+                    self.expected.gone.add(f"group/{group_id}")
+                continue
             self.publish_exposure(group, group.buckets(), group.limit_on(self.parts[group.partition].today), part)
 
     def plain(self, part: Part) -> Part:
@@ -400,10 +406,17 @@ class World:
         """What a check looks at."""
         age = part.book["max_input_age_minutes"]
         stale = age >= 0 and part.newest is not None and part.now - part.newest > timedelta(minutes=age)
-        facts = Facts(customer, part.book, part.rates, part.today, stale, None, frozenset(offered))
+        member_of = self.group_shown(customer)
+        facts = Facts(customer, part.book, part.rates, part.today, stale, None, frozenset(offered), member_of)
         if order is not None:
             facts.group = self.group_view(customer, order, part, facts)
         return facts
+
+    def group_shown(self, customer: Customer) -> str | None:
+        """The group that the profile names, announced or not; members of a closed group are in none (4.3)."""
+        named: str | None = customer.says("customer_credit_group")
+        group = self.groups.get(named or "")
+        return None if group is not None and group.closed else named
 
     def group_view(self, customer: Customer, order: Order, part: Part, facts: Facts) -> GroupView | None:
         """The pool without the order, as the group has it, or as the decision that came says it."""
@@ -442,7 +455,7 @@ class World:
         value: Value = {
             "order_id": order.order_id,
             "customer_id": customer.customer_id,
-            "group_id": customer.group,
+            "group_id": self.group_shown(customer),
             "legal_entity": order.legal_entity,
             "checkpoint": checkpoint,
             "pro_forma": False,
@@ -465,9 +478,16 @@ class World:
             "cause": cause,
             "lines": found.lines,
         }
-        if found.limit.source not in ("group", "group_and_own"):
+        if self.follow or found.limit.source not in ("group", "group_and_own"):
             value["over_limit_by"] = shown(found.over_limit_by, currency)
+        if self.follow and found.pool is not None and found.group_limit is not None:
+            figures = {"group_total": found.group_limit, "group_exposure": found.pool}
+            value["limit"] |= {name: self.show_in_group(customer, amount) for name, amount in figures.items()}
         self.expected.decisions.append(value | more)
+
+    def show_in_group(self, customer: Customer, amount: Money) -> str:
+        """An amount of the pool in the group's currency."""
+        return shown(amount, self.groups[customer.group or ""].currency)
 
     def show_buckets(self, buckets: Buckets, currency: str) -> Value:
         """The buckets of a decision."""
@@ -521,6 +541,8 @@ class World:
     def check(self, customer: Customer, order: Order, part: Part, checkpoint: str, cause: str, **more: Any) -> None:
         """A check that counts: the order becomes released or goes on the hold list."""
         found = self.judged(customer, order, part, checkpoint)
+        if found.asks_group:
+            cause = "group_answer"
         if self.must_wait(customer, order, found):
             order.asked = {"checkpoint": checkpoint, "input": self.input, "cause": cause}
             self.leave(order)
@@ -598,7 +620,7 @@ class World:
         self.expected.holds[order.order_id] = {
             "order_id": order.order_id,
             "customer_id": customer.customer_id,
-            "group_id": customer.group,
+            "group_id": self.group_shown(customer),
             "legal_entity": order.legal_entity,
             "checkpoint": order.held_at,
             "amount": shown(order.amount, order.currency),
@@ -1263,9 +1285,13 @@ def join(world: World, customer: Customer, part: Part) -> None:
         world.groups[customer.group].parts.pop(customer.customer_id, None)
         world.touched_groups.add(customer.group)
     customer.group = joined
-    if group is not None and joined is not None:
-        customer.expires = group.expires
-    world.expected.loose.add(f"limits/{customer.customer_id}")
+    if group is None or joined is None:
+        return
+    if customer.expires != group.expires:
+        limit = world.show(customer, customer.limit)
+        value = {"type": "LimitChanged", "old_limit": limit, "new_limit": limit, "reason": "joined_group"}
+        world.expected.limits.append(value | world.party_of(customer) | {"expires_on": str(group.expires)})
+    customer.expires = group.expires
 
 
 def policy_updated(world: World, event: Event, part: Part) -> None:
@@ -1306,6 +1332,8 @@ def group_updated(world: World, event: Event, part: Part) -> None:
     elif (limit, expires) != (group.limit, group.expires):
         if not part.book["allow_manual_limits"]:
             raise Refused("limit_change_refused")
+        value = {"type": "LimitChanged", "old_limit": world.show(group, group.limit), "new_limit": world.show(group, limit)}
+        world.expected.limits.append(value | world.party_of(group) | {"expires_on": str(expires)})
         group.limit, group.expires = limit, expires
     world.touched_groups.add(group.group_id)
     for customer, home in members(world, group.group_id):
@@ -1321,6 +1349,7 @@ def group_closed(world: World, event: Event, part: Part) -> None:
     if group.closed:
         raise Refused("invalid")
     group.closed = True
+    world.touched_groups.add(group.group_id)
     for customer, home in members(world, group.group_id):
         join(world, customer, home)
         world.dirty[customer.customer_id] = customer
@@ -1475,7 +1504,7 @@ def force_one(world: World, customer: Customer, order: Order, part: Part, event:
     order.forced = event["reason"]
     at = order.held_at if order.entry is not None else checked_at(order)
     world.take_rate(customer, order, part)
-    found = judge(order, at, world.facts(customer, part, order), forced=True)
+    found = judge(order, at, world.facts(customer, part, order), forced=True, may_ask=False)
     if found.verdict != "on_hold":
         found.verdict, found.reasons = "on_hold", ["forced_hold"]
     world.decide(customer, order, part, at, found, "command", actor=event["actor"])
