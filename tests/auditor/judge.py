@@ -264,7 +264,9 @@ def depends_on_group(rule: dict[str, Any], order: Order, facts: Facts, found: Ju
     if rule["type"] == "overdue_amount" and row_of(facts) == "group":
         _, amount = facts.customer.books.overdue(facts.today)
         observed, limit = in_rule_currency(rule, amount, facts.customer.currency, facts)
-        return observed > limit and excuse_for(replace(lines[0], hit=True), excuses) is None
+        line = line_of(rule, True, observed, limit, REASON_OF[rule["type"]])
+        line.level = LEVELS.index(rule["scope"])
+        return observed > limit and excuse_for(line, excuses) is None
     return False
 
 
@@ -524,6 +526,8 @@ def overdue_amount(rule: dict[str, Any], order: Order, facts: Facts, found: Judg
     first = observed, limit = in_rule_currency(rule, amount, facts.customer.currency, facts)
     if excludes(rule):
         return [line_of(rule, 0 < observed < limit, *first) if amount else nothing_there(rule)]
+    if found.limit.source == "group" and facts.group is None:  # The share is the group's, which was not asked.
+        return [] if observed > limit else [line_of(rule, False, *first)]
     used, of, much = share_used(rule, facts, found)
     hit = observed > limit and much
     return [line_of(rule, hit, *first), line_of(rule, hit, used, of)]

@@ -89,6 +89,9 @@ def a_history(seed: int, groups: int = 0) -> tuple[Json, list[Json | str]]:
     """Settings and events of a seed."""
     chance = random.Random(seed)
     document = settings(chance)
+    if groups and seed % 2:  # Half of them are about the pool and little else.
+        document |= {"rules": document["rules"][:1]}
+        document["parameters"] |= {"automatic_release": "without_posting", "exposure_scope": "balance_and_orders"}
     zone = document["parameters"]["business_time_zone"]
     return document, list(History(chance, groups=groups, zone=zone).events(LENGTH))
 

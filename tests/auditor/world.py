@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -31,6 +31,7 @@ from tests.auditor.books import (
     total,
 )
 from tests.auditor.judge import (
+    GROUP_REASON,
     REASON_ORDER,
     Customer,
     Facts,
@@ -650,7 +651,7 @@ class World:
 
         def key(order: Order) -> Any:
             assert order.entry is not None
-            worth = sum(customer.books.counted(order)) if order.has_rate else 0
+            worth = counts(customer, order, part) if order.has_rate else 0
             return (sign * worth, order.entry["held_since"], order.order_id)
 
         return key
@@ -713,6 +714,9 @@ class World:
         assert order.entry is not None
         reasons: list[Value] = order.entry["reasons"]
         now = {(reason["code"], reason["rule_id"]): reason for reason in self.causes(holding, found.lines)}
+        for (code, _), reason in now.items():
+            if code == GROUP_REASON:  # The pool as it was when the group was asked: within one event it moves on.
+                reason["line"] = replace(reason["line"], observed=None)
         for at, reason in enumerate(reasons):
             reasons[at] = now.pop((reason["code"], reason["rule_id"]), reason | {"still_valid": False})
         reasons += now.values()
@@ -721,7 +725,9 @@ class World:
         """Parameter `automatic_release`."""
         found.reasons = ["automatic_release"]
         reason, posting = part.book["automatic_release_reason"], part.book["automatic_release"]
-        more = {"release_reason": reason, "posting": posting}
+        more: Value = {"release_reason": reason, "posting": posting}
+        if found.asks_group:
+            more["input"] = {"topic": "credit.group-answers"}
         self.decide(customer, order, part, order.held_at, found, "evaluation", **more)
         order.reasons = found.reasons
         order.grace_until = self.grace(part, order.held_at, "grace_days")
@@ -968,7 +974,7 @@ def codes_of(entry: Value) -> list[str]:
 def trial(world: World, customer: Customer, order: Order, part: Part, checkpoint: str) -> None:
     """A pro-forma check answers what would happen and changes nothing (6.5)."""
     conf = part.book.checkpoints[checkpoint]
-    if not conf["pro_forma"] and (order.verdict == "rejected" or order.entry is not None):
+    if order.verdict == "rejected" or (order.entry is not None and not conf["pro_forma"]):
         stands(world, customer, order, part, checkpoint)
         world.expected.decisions[-1]["pro_forma"] = True
         return
@@ -1287,7 +1293,7 @@ def join(world: World, customer: Customer, part: Part) -> None:
     customer.group = joined
     if group is None or joined is None:
         return
-    if customer.expires != group.expires:
+    if world.follow and customer.expires != group.expires:
         limit = world.show(customer, customer.limit)
         value = {"type": "LimitChanged", "old_limit": limit, "new_limit": limit, "reason": "joined_group"}
         world.expected.limits.append(value | world.party_of(customer) | {"expires_on": str(group.expires)})
@@ -1433,7 +1439,7 @@ def reject(world: World, event: Event, part: Part) -> None:
         return
     assert order.entry is not None
     reasons = codes_of(order.entry)
-    found = judge(order, order.held_at, world.facts(customer, part, order), forced=order.forced is not None)
+    found = judge(order, order.held_at, world.facts(customer, part, order), order.forced is not None, may_ask=False)
     for line in found.lines:
         line.optional = line.optional or order.forced is not None
     found.verdict, found.reasons = "rejected", reasons
