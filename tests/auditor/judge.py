@@ -249,7 +249,9 @@ def asks_group(order: Order, checkpoint: str, facts: Facts, forced: bool) -> boo
     exclusions = seen_by("exclusion", order, checkpoint, alone, found)
     if not forced and any(line.hit and is_release_order(line, facts) for line in exclusions):
         return False
-    speaking = [rule for rule in rules_for(order, checkpoint, alone, "exclusion") if rule["type"] == "credit_limit_used"]
+    speaking = [
+        rule for rule in rules_for(order, checkpoint, alone, "exclusion") if rule["type"] == "credit_limit_used"
+    ]
     if not forced and any(rule["release_order"] for rule in speaking):
         return True
     blocking = rules_for(order, checkpoint, alone, "blocking")

@@ -1338,7 +1338,11 @@ def group_updated(world: World, event: Event, part: Part) -> None:
     elif (limit, expires) != (group.limit, group.expires):
         if not part.book["allow_manual_limits"]:
             raise Refused("limit_change_refused")
-        value = {"type": "LimitChanged", "old_limit": world.show(group, group.limit), "new_limit": world.show(group, limit)}
+        value = {
+            "type": "LimitChanged",
+            "old_limit": world.show(group, group.limit),
+            "new_limit": world.show(group, limit),
+        }
         world.expected.limits.append(value | world.party_of(group) | {"expires_on": str(expires)})
         group.limit, group.expires = limit, expires
     world.touched_groups.add(group.group_id)
