@@ -158,6 +158,8 @@ class World:
         self.touched_groups: set[str] = set()
         self.mentioned: Mapping[str, Value | None] = {}
         self.refused: set[str] = set()
+        self.asked = False
+        """Whether a check of this event waited for its group."""
 
     # --- taking an event --------------------------------------------------------------------------------------------
 
@@ -177,7 +179,7 @@ class World:
         self.mentioned, self.refused = mentioned or {}, set(refused)
         self.expected, part = Expected(), self.parts[number]
         self.dirty, self.to_evaluate, self.touched_groups, self.by_date = {}, {}, set(), {}
-        self.overheard = overheard or {}
+        self.overheard, self.asked = overheard or {}, False
         reason = self.unreadable(event)
         if reason is not None:
             self.expected.dead.append((event.get("event_id") if isinstance(event, dict) else None, reason))
@@ -431,6 +433,8 @@ class World:
         if not found:
             return None
         without = customer.books.buckets(facts.counting(order.order_id))
+        for member in self.dirty.values():  # What members have become by this event they report before they ask.
+            self.report(member, self.exposed(member, part), part)
         others = sum(total(worth) for member, (_, worth) in group.parts.items() if member != customer.customer_id)
         pool = others + convert(total(without), *pair, rate)
         limit = group.limit_on(self.parts[group.partition].today)
@@ -543,7 +547,7 @@ class World:
         """A check that counts: the order becomes released or goes on the hold list."""
         found = self.judged(customer, order, part, checkpoint)
         if found.asks_group:
-            cause = "group_answer"
+            cause, self.asked = "group_answer", True
         if self.must_wait(customer, order, found):
             order.asked = {"checkpoint": checkpoint, "input": self.input, "cause": cause}
             self.leave(order)
@@ -728,6 +732,8 @@ class World:
         more: Value = {"release_reason": reason, "posting": posting}
         if found.asks_group:
             more["input"] = {"topic": "credit.group-answers"}
+        elif self.asked:  # Freed by the event or by what the group said of another order: both are right.
+            more["input"] = {}
         self.decide(customer, order, part, order.held_at, found, "evaluation", **more)
         order.reasons = found.reasons
         order.grace_until = self.grace(part, order.held_at, "grace_days")
@@ -916,6 +922,8 @@ def change_of_released(world: World, customer: Customer, order: Order, part: Par
         net = 0 if is_beyond(order, part) else order.net
         if net < old_net:
             order.granted = max(0, order.granted - (old_net - net))
+            if order.release is not None:
+                order.release = replace(order.release, up_to=order.release.up_to - (old_net - net))
     elif rises and tolerated and not other_terms:
         not_checked(world, customer, order, part, at, "change", "within_tolerance")
         if not part.book.checkpoints[at]["posting"]:  # both say why it was not checked
@@ -1337,7 +1345,8 @@ def group_updated(world: World, event: Event, part: Part) -> None:
         raise Refused("invalid")
     elif (limit, expires) != (group.limit, group.expires):
         if not part.book["allow_manual_limits"]:
-            raise Refused("limit_change_refused")
+            world.expected.dead.append((event["event_id"], "limit_change_refused"))
+            return
         value = {
             "type": "LimitChanged",
             "old_limit": world.show(group, group.limit),
@@ -1670,7 +1679,8 @@ def post_line(world: World, journal: Journal, number: int, line: Value, event: E
         party = party if party is not None and party.profile is not None else None
     else:
         party = world.groups.get(line["group_id"])
-    if party is None or party.currency != line["currency"] or (isinstance(party, Group) and party.closed):
+    party = None if isinstance(party, Group) and party.closed else party
+    if party is None or party.currency != line["currency"]:
         reason = "unknown_reference" if party is None else "invalid"
         world.expected.dead.append((None, reason))
         return
