@@ -1085,26 +1085,32 @@ def posted(world: World, event: Event, part: Part) -> None:
 
 
 def match_early(customer: Customer, invoice: Invoice) -> None:
-    """Payments and credit notes that came before the invoice, as far as it is open."""
-    early = [*customer.books.payments.values(), *customer.books.notes.values()]
-    for document in sorted(early, key=lambda document: document.arrived):
+    """What payments and credit notes that came before the invoice meant for it, in the order in which that came."""
+    books = customer.books
+    wishes: list[tuple[int, Payment | CreditNote, tuple[str, str, str, int] | None]] = [
+        (row[3], payment, row)
+        for payment in books.payments.values()
+        for row in payment.waiting
+        if row[0] == invoice.invoice_id
+    ]
+    notes = (note for note in books.notes.values() if note.invoice_id == invoice.invoice_id and note.move is None)
+    wishes += [(note.arrived, note, None) for note in notes]
+    for _, document, wish in sorted(wishes, key=lambda row: row[0]):
         if isinstance(document, Payment):
-            settle_early(document, invoice)
-        elif document.invoice_id == invoice.invoice_id and document.move is None:
-            amount = min(document.amount, invoice.open)
-            if amount > 0:
-                document.move = Move(document.credit_note_id, True, amount, 0)
-                invoice.moves.append(("settled", document.move))
+            assert wish is not None
+            settle_early(document, invoice, wish)
+        elif (amount := min(document.amount, invoice.open)) > 0:
+            document.move = Move(document.credit_note_id, True, amount, 0)
+            invoice.moves.append(("settled", document.move))
 
 
-def settle_early(payment: Payment, invoice: Invoice) -> None:
+def settle_early(payment: Payment, invoice: Invoice, wanted: tuple[str, str, str, int]) -> None:
     """What was meant for the invoice, as far as it is open and the money is still there; cash before discount."""
-    for wanted in [row for row in payment.waiting if row[0] == invoice.invoice_id]:
-        payment.waiting.remove(wanted)
-        cash = min(minor(wanted[1], invoice.currency) or 0, invoice.open, payment.unapplied)
-        if cash > 0:
-            discount = min(minor(wanted[2], invoice.currency) or 0, invoice.open - cash)
-            apply(payment, invoice, cash, discount, cash)
+    payment.waiting.remove(wanted)
+    cash = min(minor(wanted[1], invoice.currency) or 0, invoice.open, payment.unapplied)
+    if cash > 0:
+        discount = min(minor(wanted[2], invoice.currency) or 0, invoice.open - cash)
+        apply(payment, invoice, cash, discount, cash)
 
 
 def apply(payment: Payment, invoice: Invoice, cash: Money, discount: Money, taken: Money) -> None:
@@ -1120,7 +1126,7 @@ def credited(world: World, event: Event, part: Part) -> None:
     if event["credit_note_id"] in customer.books.notes:
         raise Refused("invalid")
     currency, day = event["currency"], date.fromisoformat(event["credit_note_date"])
-    amount, count = minor(event["amount"], currency) or 0, len(customer.books.payments) + len(customer.books.notes)
+    amount, count = minor(event["amount"], currency) or 0, customer.books.next_arrival()
     note = CreditNote(event["credit_note_id"], amount, currency, day, count, event.get("invoice_id"))
     invoice = customer.books.invoices.get(note.invoice_id or "")
     if invoice is not None and (invoice.currency != currency or note.amount > invoice.open):
@@ -1165,8 +1171,7 @@ def received(world: World, event: Event, part: Part) -> None:
     if event["payment_id"] in customer.books.payments:
         raise Refused("invalid")
     currency, day = event["currency"], date.fromisoformat(event["received_on"])
-    count = len(customer.books.payments) + len(customer.books.notes)
-    payment = Payment(event["payment_id"], minor(event["amount"], currency) or 0, currency, day, count)
+    payment = Payment(event["payment_id"], minor(event["amount"], currency) or 0, currency, day)
     settle_invoices(customer, payment, event.get("settlements") or (), part, day)
     if not keep_rate(customer, part, ("payment", payment.payment_id), currency, day):
         undo(customer, payment)
@@ -1193,7 +1198,8 @@ def settle_one(customer: Customer, payment: Payment, settlement: Value, part: Pa
     invoice = customer.books.invoices.get(settlement["invoice_id"])
     discount_text = settlement.get("discount") or "0"
     if invoice is None:
-        payment.waiting.append((settlement["invoice_id"], settlement["amount"], discount_text))
+        wish = (settlement["invoice_id"], settlement["amount"], discount_text, customer.books.next_arrival())
+        payment.waiting.append(wish)
         return
     cash, discount = minor(settlement["amount"], invoice.currency), minor(discount_text, invoice.currency)
     if cash is None or discount is None or cash + discount > invoice.open:
