@@ -62,8 +62,12 @@ class Judgement(Struct, frozen=True):
 
     @property
     def group(self) -> GroupFigures | None:
-        """What the group answered, if it counts: not where the own limit holds the order by itself (spec 4.3)."""
-        return self.facts.group if self.conditions or self.released_below else None
+        """What the group answered, if it counts: not where the own limit holds the order by itself (spec 4.3).
+
+        For a customer without a limit of its own it counts for `overdue_amount` too, which asks for no credit.
+        """
+        looks = self.facts.is_groups_alone and self.releasing != codes.EXCLUDED
+        return self.facts.group if self.conditions or self.released_below or looks else None
 
     @property
     def lacks_grant(self) -> bool:

@@ -136,7 +136,13 @@ def take_off_list(work: Work, ledger: Ledger, order_id: str) -> None:
 def mark_entry(work: Work, ledger: Ledger, hold: Hold, found: Judgement) -> HoldStatus:
     """After an evaluation that releases nothing: which reasons still hold, and whether any does (spec 7.4)."""
     listed = marked(hold.entry.reasons, reasons_now(found))
-    entry = changed(hold.entry, reasons=listed, reason=short_form(listed), status=status_of(listed))
+    entry = changed(
+        hold.entry,
+        group_id=ledger.group_id,  # The customer may have joined, left or moved since the order was entered.
+        reasons=listed,
+        reason=short_form(listed),
+        status=status_of(listed),
+    )
     _write(work, ledger, entry, found.facts.counted_minor, hold)
     return entry.status
 
@@ -147,6 +153,7 @@ def review(
     """Writes what people wrote on an entry; what they left out stays."""
     entry = changed(
         hold.entry,
+        group_id=ledger.group_id,
         review_on=hold.entry.review_on if review_on is None else review_on,
         assignee=hold.entry.assignee if assignee is None else assignee,
         note=hold.entry.note if note is None else note,

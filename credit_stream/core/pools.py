@@ -439,8 +439,8 @@ class Pools(Struct, eq=False, gc=False):
         ledger.is_freed = True
         if group.credit_limit_expires_on == last_day and not group.is_closed:
             self._say_expired(ledger, None)
-        over = [limit for limit in group.temporary_limits if limit.to_date == last_day]
-        for place in range(len(over)):
+        over = [place for place, limit in enumerate(group.temporary_limits) if limit.to_date == last_day]
+        for place in over if not group.is_closed else ():
             self._say_expired(ledger, place)
         if over:
             lasting = tuple(limit for limit in group.temporary_limits if limit.to_date > last_day)

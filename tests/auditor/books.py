@@ -159,11 +159,11 @@ class Payment:
     amount: Money
     currency: str
     day: date
-    arrived: int
     reversed: bool = False
     applied: list[tuple[str, Move, Money]] = field(default_factory=list)
     """Invoice, move, and what it took in the payment's currency."""
-    waiting: list[tuple[str, str, str]] = field(default_factory=list)
+    waiting: list[tuple[str, str, str, int]] = field(default_factory=list)
+    """Invoice, amount, discount, and when that was said."""
 
     @property
     def unapplied(self) -> Money:
@@ -229,6 +229,13 @@ class Books:
     notes: dict[str, CreditNote] = field(default_factory=dict)
     early_deliveries: dict[str, str] = field(default_factory=dict)
     kept_rates: dict[tuple[str, str], Fraction | None] = field(default_factory=dict)
+    arrivals: int = 0
+
+    def next_arrival(self) -> int:
+        """Numbers what came before its invoice: it is matched in the order in which it came."""
+        self.arrivals += 1
+        return self.arrivals
+
     """The rate on each row, by kind and id: settling takes off exactly what posting added."""
 
     # --- orders -----------------------------------------------------------------------------------------------------

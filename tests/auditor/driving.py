@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any
 
 from credit_stream.hosts.memory import MemoryHost
 from credit_stream.wire.json_lines import output_to_json
 from tests.auditor.auditor import Auditor, Finding
-from tests.auditor.world import KNOWN_DIFFERENCES
 
 Json = dict[str, Any]
 Step = tuple[Json | str, list[Json]]
@@ -27,25 +25,9 @@ def steps(document: Json | None, events: Iterable[Json | str]) -> Iterator[Step]
 
 def audited(document: Json | None, history: Iterable[Step]) -> tuple[list[tuple[int, Finding]], int]:
     """What the auditor finds in a history, with the step, up to the first step with findings; decisions checked."""
-    auditor = Auditor(document or None, known=KNOWN_DIFFERENCES)
+    auditor = Auditor(document or None)
     for number, (event, outputs) in enumerate(history):
         findings = auditor.take(event, outputs)
         if findings:
             return [(number, finding) for finding in findings], auditor.decisions_checked
     return [], auditor.decisions_checked
-
-
-@cache
-def groups_are_built() -> bool:
-    """Whether the product decides by credit groups; while it refuses them, histories with groups are left out."""
-    event = {
-        "type": "CreditGroupUpdated",
-        "event_id": "e1",
-        "occurred_at": "2026-03-02T09:00:00Z",
-        "group_id": "G1",
-        "credit_currency": "USD",
-        "credit_limit": "1000",
-        "credit_limit_expires_on": "2027-12-31",
-    }
-    ((_, outputs),) = steps(None, [event])
-    return not any(output["topic"] == "credit.dead-letters" for output in outputs)

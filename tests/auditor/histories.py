@@ -153,7 +153,7 @@ class History:
             yield self.rate(currency, rate, "2026-01-01")
             yield self.rate("USD", {"EUR": "2", "JPY": "200", "GBP": "0.73"}[currency], "2026-01-01", currency)
         for group in self.groups:
-            limit = text(self.chance.choice([100_000, 150_000, 0]))
+            limit = text(self.chance.choice([100_000, 150_000, 400_000, 0]))
             yield self.make("CreditGroupUpdated", group_id=group, credit_currency="USD", credit_limit=limit,
                             credit_limit_expires_on="2026-03-06")  # fmt: skip
         for customer in self.customers[: len(self.customers) - (self.chance.random() < 0.3)]:
@@ -414,7 +414,7 @@ class History:
         """A whole new state of a customer; the limit is the same, so that it is not refused."""
         chance = self.chance
         self.profiled.add(customer)
-        group = chance.choice([*self.groups, None]) if self.groups and chance.random() < 0.6 else None
+        group = chance.choice([*self.groups, None]) if self.groups and chance.random() < 0.8 else None
         limit = "0" if self.groups and customer != "C1" else text([100_000, 50_000, 0][int(customer[1:]) % 3])
         return self.make(
             "CustomerUpdated",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -118,6 +118,8 @@ class Facts:
     stale: bool = False
     group: GroupView | None = None
     offered: frozenset[str] = frozenset()
+    member_of: str | None = None
+    """The group that the customer names and that is not closed: it is asked, whether or not it was ever announced."""
 
     def counting(self, without: str | None = None) -> Counting:
         """How to add up as of this check."""
@@ -175,7 +177,7 @@ def is_mandatory_zero(facts: Facts) -> bool:
     """Row 2 of 4.3: holds every order, whatever the exposure."""
     view = limit_of(facts)
     base = view.base if view.temporary is None else view.temporary
-    return view.source == "own" and base == 0 and bool(facts.customer.says("mandatory_credit_limit"))
+    return view.source in ("own", "group_and_own") and base == 0 and bool(facts.customer.says("mandatory_credit_limit"))
 
 
 @dataclass
@@ -209,32 +211,108 @@ class Judgement:
     limit: LimitView
     over_limit_by: Money
     asks_group: bool = False
+    pool: Money | None = None
+    """What of the group's pool is not this order; None where the group has no say."""
+    group_limit: Money | None = None
     waived_all: bool = False
 
 
-def judge(order: Order, checkpoint: str, facts: Facts, forced: bool = False) -> Judgement:
-    """Steps 2 to 7 of 5.1; step 1, whether the checkpoint checks, is the caller's."""
+def judge(order: Order, checkpoint: str, facts: Facts, forced: bool = False, may_ask: bool = True) -> Judgement:
+    """Steps 2 to 7 of 5.1; step 1, whether the checkpoint checks, is the caller's.
+
+    `may_ask` False: a forced hold does not wait for the group.
+    """
+    asks = may_ask and asks_group(order, checkpoint, facts, forced)
+    found = verdict_of(order, checkpoint, facts if asks else replace(facts, group=None), forced)
+    found.asks_group = asks
+    if asks and facts.group is not None and found.reasons != ["excluded"]:
+        by_group(found, facts.group)
+    return found
+
+
+def by_group(found: Judgement, group: GroupView) -> None:
+    """The limit that was checked is the group's too, and of two that are passed the more counts."""
+    found.limit.source = "group" if found.limit.source == "group" else "group_and_own"
+    found.pool, found.group_limit = group.pool, group.limit
+    found.over_limit_by = max(found.over_limit_by, group.pool + group.into(found.open_amount) - group.limit, 0)
+
+
+def asks_group(order: Order, checkpoint: str, facts: Facts, forced: bool) -> bool:
+    """Whether anything depends on the group (4.3, 5.2): not of unlimited members, excluded orders, returns, orders of
+    which nothing counts, nor where the own limit holds the order already."""
+    if facts.member_of is None or row_of(facts) not in ("group", "group_and_own") or is_excluded(order, facts):
+        return False
+    if not something_counts(order, facts) or not order.has_rate:
+        return False
+    alone = replace(facts, group=None)
+    found = figures(order, alone)
+    exclusions = seen_by("exclusion", order, checkpoint, alone, found)
+    if not forced and any(line.hit and is_release_order(line, facts) for line in exclusions):
+        return False
+    speaking = [
+        rule for rule in rules_for(order, checkpoint, alone, "exclusion") if rule["type"] == "credit_limit_used"
+    ]
+    if not forced and any(rule["release_order"] for rule in speaking):
+        return True
+    blocking = rules_for(order, checkpoint, alone, "blocking")
+    return any(depends_on_group(rule, order, alone, found, exclusions) for rule in blocking)
+
+
+def depends_on_group(rule: dict[str, Any], order: Order, facts: Facts, found: Judgement, excuses: list[Line]) -> bool:
+    """Whether a rule looks at the group's limit: its own part holds nothing (15, 4.3)."""
+    lines = look(rule, order, facts, found)
+    if rule["type"] == "credit_limit_used":
+        return not any(line.hit and excuse_for(line, excuses) is None for line in lines)
+    if rule["type"] == "overdue_amount" and row_of(facts) == "group":
+        _, amount = facts.customer.books.overdue(facts.today)
+        observed, limit = in_rule_currency(rule, amount, facts.customer.currency, facts)
+        line = line_of(rule, True, observed, limit, REASON_OF[rule["type"]])
+        line.level = LEVELS.index(rule["scope"])
+        return observed > limit and excuse_for(line, excuses) is None
+    return False
+
+
+def row_of(facts: Facts) -> str:
+    """The row of table 4.3 as the customer has it, whether or not its group was ever announced."""
+    view = limit_of(facts)
+    if view.source == "own" and facts.member_of is not None and facts.book["check_group_limit"]:
+        base = view.base if view.temporary is None else view.temporary
+        return "group_and_own" if base > 0 or facts.customer.says("mandatory_credit_limit") else "group"
+    return view.source
+
+
+def something_counts(order: Order, facts: Facts) -> bool:
+    """No return, and something of it counts."""
+    return order.amount > 0 and sum(facts.customer.books.own_part(order, facts.counting())) > 0
+
+
+def excuse_for(line: Line, exclusions: list[Line]) -> str | None:
+    """The exclusion that cancels the hit."""
+    return next((other.rule_id for other in exclusions if cancels(other, line)), None) if line.hit else None
+
+
+def seen_by(kind: str, order: Order, checkpoint: str, facts: Facts, found: Judgement) -> list[Line]:
+    """What all rules of a kind see."""
+    return [line for rule in rules_for(order, checkpoint, facts, kind) for line in look(rule, order, facts, found)]
+
+
+def verdict_of(order: Order, checkpoint: str, facts: Facts, forced: bool) -> Judgement:
+    """The check itself, with the group's figures if it was asked."""
     found = figures(order, facts)
     if is_excluded(order, facts):
         found.reasons = ["excluded"]
         return found
     if facts.customer.profile is None:
         return unknown_customer(found, facts, forced)
-    exclusions = [
-        line for rule in rules_for(order, checkpoint, facts, "exclusion") for line in look(rule, order, facts, found)
-    ]
+    exclusions = seen_by("exclusion", order, checkpoint, facts, found)
     if not forced and any(line.hit and is_release_order(line, facts) for line in exclusions):
         found.lines, found.reasons = exclusions, ["exclusion_rule"]
         for line in exclusions:
             line.optional = True
         return found
-    blocking = [
-        line for rule in rules_for(order, checkpoint, facts, "blocking") for line in look(rule, order, facts, found)
-    ]
+    blocking = seen_by("blocking", order, checkpoint, facts, found)
     for line in blocking:
-        line.cancelled_by = (
-            next((other.rule_id for other in exclusions if cancels(other, line)), None) if line.hit else None
-        )
+        line.cancelled_by = excuse_for(line, exclusions)
     found.lines = exclusions + blocking
     reasons = {line.reason for line in blocking if line.hit and line.cancelled_by is None}
     reasons |= set(other_reasons(order, checkpoint, facts))
@@ -257,6 +335,10 @@ def figures(order: Order, facts: Facts) -> Judgement:
     after[OPEN] += not_delivered
     after[DELIVERED] += lying
     limit = limit_of(facts)
+    if limit.source == "group" and not something_counts(order, facts):
+        limit.source = "own"
+    if limit.source == "group_and_own":
+        limit.source = "own"  # The group's is checked too once it was asked.
     over = 0 if limit.total is None or limit.source == "group" else max(0, total(after) - limit.total)
     return Judgement("released", [], [], before, after, not_delivered + lying, limit, over)
 
@@ -302,14 +384,17 @@ def other_reasons(order: Order, checkpoint: str, facts: Facts) -> Iterator[str]:
 
 
 def rules_for(order: Order, checkpoint: str, facts: Facts, kind: str) -> Iterator[dict[str, Any]]:
-    """The rules of the kind that speak at the checkpoint for this customer and this order."""
+    """The rules of the kind that speak at the checkpoint for this customer and this order.
+
+    An exclusion about a limit speaks of a return too: it excuses the smallest order, and a return is less.
+    """
     nothing_counts = order.amount <= 0 or sum(facts.customer.books.own_part(order, facts.counting())) == 0
     for rule in sorted(facts.book.rules, key=lambda rule: RULE_TYPES.index(rule["type"])):
         if rule["kind"] != kind or not rule["enabled"] or not speaks_for(rule, facts.customer):
             continue
         if rule["checkpoints"] and checkpoint not in rule["checkpoints"]:
             continue
-        if rule["type"] in LIMIT_TYPES and (nothing_counts or not order.has_rate):
+        if rule["type"] in LIMIT_TYPES and ((nothing_counts and not excludes(rule)) or not order.has_rate):
             continue
         if (rule["type"] == "order_amount" and not order.has_rate) or lacks_rate(rule, order, facts):
             continue
@@ -443,6 +528,8 @@ def overdue_amount(rule: dict[str, Any], order: Order, facts: Facts, found: Judg
     first = observed, limit = in_rule_currency(rule, amount, facts.customer.currency, facts)
     if excludes(rule):
         return [line_of(rule, 0 < observed < limit, *first) if amount else nothing_there(rule)]
+    if found.limit.source == "group" and facts.group is None:  # The share is the group's, which was not asked.
+        return [] if observed > limit else [line_of(rule, False, *first)]
     used, of, much = share_used(rule, facts, found)
     hit = observed > limit and much
     return [line_of(rule, hit, *first), line_of(rule, hit, used, of)]
@@ -493,12 +580,10 @@ def credit_limit_used(rule: dict[str, Any], order: Order, facts: Facts, found: J
     lines = []
     if found.limit.source != "group":
         lines.append(own_part_of(rule, facts, found))
-    if found.limit.source.startswith("group") and not (lines and lines[0].hit and not excludes(rule)):
-        found.asks_group = found.asks_group or not excludes(rule)
-        if facts.group is not None:
-            used, of = group_share(rule, facts, found)
-            scale = Fraction(10 ** decimals(facts.group.currency))
-            lines.append(line_of(rule, passed(rule, used, of, facts.book), used / scale, of / scale, GROUP_REASON))
+    if facts.group is not None and (excludes(rule) or not any(line.hit for line in lines)):
+        used, of = group_share(rule, facts, found)
+        scale = Fraction(10 ** decimals(facts.group.currency))
+        lines.append(line_of(rule, passed(rule, used, of, facts.book), used / scale, of / scale, GROUP_REASON))
     return lines
 
 

@@ -31,7 +31,7 @@ class Pools:
         for group_id, group in self.world.groups.items():
             if group.closed:
                 continue
-            if kind == "GroupExposureReported" and event.get("group_id") in (None, group_id):
+            if kind == "GroupMemberReported" and event.get("group_id") in (None, group_id):
                 self.unheard.get(group_id, {}).pop(event.get("customer_id"), None)
             yield from self.look_at(group, decisions)
 

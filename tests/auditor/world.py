@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -31,6 +31,7 @@ from tests.auditor.books import (
     total,
 )
 from tests.auditor.judge import (
+    GROUP_REASON,
     REASON_ORDER,
     Customer,
     Facts,
@@ -50,18 +51,6 @@ Event = dict[str, Any]
 Value = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_DAY = EPOCH.date()
-KNOWN_DIFFERENCES = ("trial_ignores_release", "unknown_sorts_as_nothing", "beyond_horizon_tolerated",
-                     "grace_of_no_days")  # fmt: skip
-"""What the product does otherwise than the specification says, as far as it is known: `World(known=...)` expects it.
-
-- `trial_ignores_release` (6.5, 5.7): a pro-forma check does not honour a person's release that the real one would.
-- `unknown_sorts_as_nothing` (7.4): when the profile of a customer comes, its held orders are offered credit as if each
-  had the amount 0, whatever `release_priority` says.
-- `beyond_horizon_tolerated` (5.7, 3.6): a rise of a released order that ships beyond the horizon passes as tolerated,
-  though more of it counts, because it was delivered, than tolerance allows.
-- `grace_of_no_days` (6.1, 6.2): a check at a checkpoint without grace days counts as good for the rest of the day if
-  settings with grace days are published that day.
-"""
 NOT_MODELLED = ("UpdateRiskScores", "UpdateBalanceStatistics", "SubmitForApproval", "Approve", "Decline", "Recall",
                 "ResubmitDeadLetter")  # fmt: skip
 FREEING = ("CreditNotePosted", "InvoiceVoided", "PaymentReceived", "PaymentApplied", "CustomerUpdated",
@@ -113,6 +102,8 @@ class Expected:
     decisions: list[Value] = field(default_factory=list)
     holds: dict[str, Value | None] = field(default_factory=dict)
     exposures: dict[str, list[Value]] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    """Keys of exposures that get a tombstone."""
     limits: list[Value] = field(default_factory=list)
     journals: dict[str, Value] = field(default_factory=dict)
     dead: list[tuple[str | None, str]] = field(default_factory=list)
@@ -144,10 +135,7 @@ class Part:
 class World:
     """All partitions, and what must follow from the next event."""
 
-    def __init__(
-        self, document: Value | None = None, partitions: int = 1, follow: bool = True, known: Iterable[str] = ()
-    ) -> None:
-        self.known = frozenset(known)
+    def __init__(self, document: Value | None = None, partitions: int = 1, follow: bool = True) -> None:
         self.strict = False
         """Whether a person told to evaluate: then every entry that changes is published."""
         self.differs: Callable[[str, Value, Value | None], bool] = lambda order_id, mine, theirs: False
@@ -170,6 +158,8 @@ class World:
         self.touched_groups: set[str] = set()
         self.mentioned: Mapping[str, Value | None] = {}
         self.refused: set[str] = set()
+        self.asked = False
+        """Whether a check of this event waited for its group."""
 
     # --- taking an event --------------------------------------------------------------------------------------------
 
@@ -189,7 +179,7 @@ class World:
         self.mentioned, self.refused = mentioned or {}, set(refused)
         self.expected, part = Expected(), self.parts[number]
         self.dirty, self.to_evaluate, self.touched_groups, self.by_date = {}, {}, set(), {}
-        self.overheard = overheard or {}
+        self.overheard, self.asked = overheard or {}, False
         reason = self.unreadable(event)
         if reason is not None:
             self.expected.dead.append((event.get("event_id") if isinstance(event, dict) else None, reason))
@@ -373,6 +363,10 @@ class World:
                 self.report(customer, buckets, part)
         for group_id in sorted(self.touched_groups):
             group = self.groups[group_id]
+            if group.closed:
+                if self.published.pop(f"group/{group_id}", None) is not None:
+                    self.expected.gone.add(f"group/{group_id}")
+                continue
             self.publish_exposure(group, group.buckets(), group.limit_on(self.parts[group.partition].today), part)
 
     def plain(self, part: Part) -> Part:
@@ -415,10 +409,17 @@ class World:
         """What a check looks at."""
         age = part.book["max_input_age_minutes"]
         stale = age >= 0 and part.newest is not None and part.now - part.newest > timedelta(minutes=age)
-        facts = Facts(customer, part.book, part.rates, part.today, stale, None, frozenset(offered))
+        member_of = self.group_shown(customer)
+        facts = Facts(customer, part.book, part.rates, part.today, stale, None, frozenset(offered), member_of)
         if order is not None:
             facts.group = self.group_view(customer, order, part, facts)
         return facts
+
+    def group_shown(self, customer: Customer) -> str | None:
+        """The group that the profile names, announced or not; members of a closed group are in none (4.3)."""
+        named: str | None = customer.says("customer_credit_group")
+        group = self.groups.get(named or "")
+        return None if group is not None and group.closed else named
 
     def group_view(self, customer: Customer, order: Order, part: Part, facts: Facts) -> GroupView | None:
         """The pool without the order, as the group has it, or as the decision that came says it."""
@@ -432,6 +433,8 @@ class World:
         if not found:
             return None
         without = customer.books.buckets(facts.counting(order.order_id))
+        for member in self.dirty.values():  # What members have become by this event they report before they ask.
+            self.report(member, self.exposed(member, part), part)
         others = sum(total(worth) for member, (_, worth) in group.parts.items() if member != customer.customer_id)
         pool = others + convert(total(without), *pair, rate)
         limit = group.limit_on(self.parts[group.partition].today)
@@ -457,7 +460,7 @@ class World:
         value: Value = {
             "order_id": order.order_id,
             "customer_id": customer.customer_id,
-            "group_id": customer.group,
+            "group_id": self.group_shown(customer),
             "legal_entity": order.legal_entity,
             "checkpoint": checkpoint,
             "pro_forma": False,
@@ -480,9 +483,16 @@ class World:
             "cause": cause,
             "lines": found.lines,
         }
-        if found.limit.source not in ("group", "group_and_own"):
+        if self.follow or found.limit.source not in ("group", "group_and_own"):
             value["over_limit_by"] = shown(found.over_limit_by, currency)
+        if self.follow and found.pool is not None and found.group_limit is not None:
+            figures = {"group_total": found.group_limit, "group_exposure": found.pool}
+            value["limit"] |= {name: self.show_in_group(customer, amount) for name, amount in figures.items()}
         self.expected.decisions.append(value | more)
+
+    def show_in_group(self, customer: Customer, amount: Money) -> str:
+        """An amount of the pool in the group's currency."""
+        return shown(amount, self.groups[customer.group or ""].currency)
 
     def show_buckets(self, buckets: Buckets, currency: str) -> Value:
         """The buckets of a decision."""
@@ -536,6 +546,8 @@ class World:
     def check(self, customer: Customer, order: Order, part: Part, checkpoint: str, cause: str, **more: Any) -> None:
         """A check that counts: the order becomes released or goes on the hold list."""
         found = self.judged(customer, order, part, checkpoint)
+        if found.asks_group:
+            cause, self.asked = "group_answer", True
         if self.must_wait(customer, order, found):
             order.asked = {"checkpoint": checkpoint, "input": self.input, "cause": cause}
             self.leave(order)
@@ -562,7 +574,7 @@ class World:
     def grace(self, part: Part, checkpoint: str, name: str) -> date | None:
         """Until when the next checks are skipped after one today (6.1)."""
         days: int = part.book.checkpoints[checkpoint][name]
-        return part.today + timedelta(days) if days or "grace_of_no_days" in self.known else None
+        return part.today + timedelta(days) if days else None
 
     def released(self, customer: Customer, order: Order, part: Part, checked: bool = True) -> None:
         """The order stands: it counts, and a rise is measured from here."""
@@ -613,7 +625,7 @@ class World:
         self.expected.holds[order.order_id] = {
             "order_id": order.order_id,
             "customer_id": customer.customer_id,
-            "group_id": customer.group,
+            "group_id": self.group_shown(customer),
             "legal_entity": order.legal_entity,
             "checkpoint": order.held_at,
             "amount": shown(order.amount, order.currency),
@@ -643,9 +655,7 @@ class World:
 
         def key(order: Order) -> Any:
             assert order.entry is not None
-            unknown = any(r["code"] == "customer_unknown" and r["still_valid"] for r in order.entry["reasons"])
-            rated = order.has_rate and not (unknown and "unknown_sorts_as_nothing" in self.known)
-            worth = sum(customer.books.counted(order)) if rated else 0
+            worth = counts(customer, order, part) if order.has_rate else 0
             return (sign * worth, order.entry["held_since"], order.order_id)
 
         return key
@@ -708,6 +718,9 @@ class World:
         assert order.entry is not None
         reasons: list[Value] = order.entry["reasons"]
         now = {(reason["code"], reason["rule_id"]): reason for reason in self.causes(holding, found.lines)}
+        for (code, _), reason in now.items():
+            if code == GROUP_REASON:  # The pool as it was when the group was asked: within one event it moves on.
+                reason["line"] = replace(reason["line"], observed=None)
         for at, reason in enumerate(reasons):
             reasons[at] = now.pop((reason["code"], reason["rule_id"]), reason | {"still_valid": False})
         reasons += now.values()
@@ -716,7 +729,11 @@ class World:
         """Parameter `automatic_release`."""
         found.reasons = ["automatic_release"]
         reason, posting = part.book["automatic_release_reason"], part.book["automatic_release"]
-        more = {"release_reason": reason, "posting": posting}
+        more: Value = {"release_reason": reason, "posting": posting}
+        if found.asks_group:
+            more["input"] = {"topic": "credit.group-answers"}
+        elif self.asked:  # Freed by the event or by what the group said of another order: both are right.
+            more["input"] = {}
         self.decide(customer, order, part, order.held_at, found, "evaluation", **more)
         order.reasons = found.reasons
         order.grace_until = self.grace(part, order.held_at, "grace_days")
@@ -899,14 +916,14 @@ def change_of_released(world: World, customer: Customer, order: Order, part: Par
     if percent is None:
         percent = fraction(part.book["release_tolerance_percent"]) or Fraction(0)
     tolerated = order.net <= order.granted + order.granted * percent / 100
-    if "beyond_horizon_tolerated" in world.known and is_beyond(order, part):
-        tolerated = True
     at, unchecked = checked_at(order), not part.book.checks_anywhere()
     if part.book["allow_edit_after_release"] or unchecked or not (other_terms or rises):
         not_checked(world, customer, order, part, at, "change")
         net = 0 if is_beyond(order, part) else order.net
         if net < old_net:
             order.granted = max(0, order.granted - (old_net - net))
+            if order.release is not None:
+                order.release = replace(order.release, up_to=order.release.up_to - (old_net - net))
     elif rises and tolerated and not other_terms:
         not_checked(world, customer, order, part, at, "change", "within_tolerance")
         if not part.book.checkpoints[at]["posting"]:  # both say why it was not checked
@@ -965,7 +982,7 @@ def codes_of(entry: Value) -> list[str]:
 def trial(world: World, customer: Customer, order: Order, part: Part, checkpoint: str) -> None:
     """A pro-forma check answers what would happen and changes nothing (6.5)."""
     conf = part.book.checkpoints[checkpoint]
-    if not conf["pro_forma"] and (order.verdict == "rejected" or order.entry is not None):
+    if order.verdict == "rejected" or (order.entry is not None and not conf["pro_forma"]):
         stands(world, customer, order, part, checkpoint)
         world.expected.decisions[-1]["pro_forma"] = True
         return
@@ -977,11 +994,7 @@ def trial(world: World, customer: Customer, order: Order, part: Part, checkpoint
         found.reasons = ["within_grace"]
     else:
         kept = (order.rate, order.has_rate)
-        release = order.release
-        if "trial_ignores_release" in world.known:
-            order.release = None
         found = world.judged(customer, order, part, checkpoint)
-        order.release = release
         world.decide(customer, order, part, checkpoint, found, "checkpoint", pro_forma=True)
         order.rate, order.has_rate = kept
         order.trial_grace_until = world.grace(part, checkpoint, "pro_forma_grace_days")
@@ -1072,26 +1085,32 @@ def posted(world: World, event: Event, part: Part) -> None:
 
 
 def match_early(customer: Customer, invoice: Invoice) -> None:
-    """Payments and credit notes that came before the invoice, as far as it is open."""
-    early = [*customer.books.payments.values(), *customer.books.notes.values()]
-    for document in sorted(early, key=lambda document: document.arrived):
+    """What payments and credit notes that came before the invoice meant for it, in the order in which that came."""
+    books = customer.books
+    wishes: list[tuple[int, Payment | CreditNote, tuple[str, str, str, int] | None]] = [
+        (row[3], payment, row)
+        for payment in books.payments.values()
+        for row in payment.waiting
+        if row[0] == invoice.invoice_id
+    ]
+    notes = (note for note in books.notes.values() if note.invoice_id == invoice.invoice_id and note.move is None)
+    wishes += [(note.arrived, note, None) for note in notes]
+    for _, document, wish in sorted(wishes, key=lambda row: row[0]):
         if isinstance(document, Payment):
-            settle_early(document, invoice)
-        elif document.invoice_id == invoice.invoice_id and document.move is None:
-            amount = min(document.amount, invoice.open)
-            if amount > 0:
-                document.move = Move(document.credit_note_id, True, amount, 0)
-                invoice.moves.append(("settled", document.move))
+            assert wish is not None
+            settle_early(document, invoice, wish)
+        elif (amount := min(document.amount, invoice.open)) > 0:
+            document.move = Move(document.credit_note_id, True, amount, 0)
+            invoice.moves.append(("settled", document.move))
 
 
-def settle_early(payment: Payment, invoice: Invoice) -> None:
+def settle_early(payment: Payment, invoice: Invoice, wanted: tuple[str, str, str, int]) -> None:
     """What was meant for the invoice, as far as it is open and the money is still there; cash before discount."""
-    for wanted in [row for row in payment.waiting if row[0] == invoice.invoice_id]:
-        payment.waiting.remove(wanted)
-        cash = min(minor(wanted[1], invoice.currency) or 0, invoice.open, payment.unapplied)
-        if cash > 0:
-            discount = min(minor(wanted[2], invoice.currency) or 0, invoice.open - cash)
-            apply(payment, invoice, cash, discount, cash)
+    payment.waiting.remove(wanted)
+    cash = min(minor(wanted[1], invoice.currency) or 0, invoice.open, payment.unapplied)
+    if cash > 0:
+        discount = min(minor(wanted[2], invoice.currency) or 0, invoice.open - cash)
+        apply(payment, invoice, cash, discount, cash)
 
 
 def apply(payment: Payment, invoice: Invoice, cash: Money, discount: Money, taken: Money) -> None:
@@ -1107,7 +1126,7 @@ def credited(world: World, event: Event, part: Part) -> None:
     if event["credit_note_id"] in customer.books.notes:
         raise Refused("invalid")
     currency, day = event["currency"], date.fromisoformat(event["credit_note_date"])
-    amount, count = minor(event["amount"], currency) or 0, len(customer.books.payments) + len(customer.books.notes)
+    amount, count = minor(event["amount"], currency) or 0, customer.books.next_arrival()
     note = CreditNote(event["credit_note_id"], amount, currency, day, count, event.get("invoice_id"))
     invoice = customer.books.invoices.get(note.invoice_id or "")
     if invoice is not None and (invoice.currency != currency or note.amount > invoice.open):
@@ -1152,8 +1171,7 @@ def received(world: World, event: Event, part: Part) -> None:
     if event["payment_id"] in customer.books.payments:
         raise Refused("invalid")
     currency, day = event["currency"], date.fromisoformat(event["received_on"])
-    count = len(customer.books.payments) + len(customer.books.notes)
-    payment = Payment(event["payment_id"], minor(event["amount"], currency) or 0, currency, day, count)
+    payment = Payment(event["payment_id"], minor(event["amount"], currency) or 0, currency, day)
     settle_invoices(customer, payment, event.get("settlements") or (), part, day)
     if not keep_rate(customer, part, ("payment", payment.payment_id), currency, day):
         undo(customer, payment)
@@ -1180,7 +1198,8 @@ def settle_one(customer: Customer, payment: Payment, settlement: Value, part: Pa
     invoice = customer.books.invoices.get(settlement["invoice_id"])
     discount_text = settlement.get("discount") or "0"
     if invoice is None:
-        payment.waiting.append((settlement["invoice_id"], settlement["amount"], discount_text))
+        wish = (settlement["invoice_id"], settlement["amount"], discount_text, customer.books.next_arrival())
+        payment.waiting.append(wish)
         return
     cash, discount = minor(settlement["amount"], invoice.currency), minor(discount_text, invoice.currency)
     if cash is None or discount is None or cash + discount > invoice.open:
@@ -1286,9 +1305,13 @@ def join(world: World, customer: Customer, part: Part) -> None:
         world.groups[customer.group].parts.pop(customer.customer_id, None)
         world.touched_groups.add(customer.group)
     customer.group = joined
-    if group is not None and joined is not None:
-        customer.expires = group.expires
-    world.expected.loose.add(f"limits/{customer.customer_id}")
+    if group is None or joined is None:
+        return
+    if world.follow and customer.expires != group.expires:
+        limit = world.show(customer, customer.limit)
+        value = {"type": "LimitChanged", "old_limit": limit, "new_limit": limit, "reason": "joined_group"}
+        world.expected.limits.append(value | world.party_of(customer) | {"expires_on": str(group.expires)})
+    customer.expires = group.expires
 
 
 def policy_updated(world: World, event: Event, part: Part) -> None:
@@ -1328,7 +1351,14 @@ def group_updated(world: World, event: Event, part: Part) -> None:
         raise Refused("invalid")
     elif (limit, expires) != (group.limit, group.expires):
         if not part.book["allow_manual_limits"]:
-            raise Refused("limit_change_refused")
+            world.expected.dead.append((event["event_id"], "limit_change_refused"))
+            return
+        value = {
+            "type": "LimitChanged",
+            "old_limit": world.show(group, group.limit),
+            "new_limit": world.show(group, limit),
+        }
+        world.expected.limits.append(value | world.party_of(group) | {"expires_on": str(expires)})
         group.limit, group.expires = limit, expires
     world.touched_groups.add(group.group_id)
     for customer, home in members(world, group.group_id):
@@ -1344,6 +1374,7 @@ def group_closed(world: World, event: Event, part: Part) -> None:
     if group.closed:
         raise Refused("invalid")
     group.closed = True
+    world.touched_groups.add(group.group_id)
     for customer, home in members(world, group.group_id):
         join(world, customer, home)
         world.dirty[customer.customer_id] = customer
@@ -1427,7 +1458,7 @@ def reject(world: World, event: Event, part: Part) -> None:
         return
     assert order.entry is not None
     reasons = codes_of(order.entry)
-    found = judge(order, order.held_at, world.facts(customer, part, order), forced=order.forced is not None)
+    found = judge(order, order.held_at, world.facts(customer, part, order), order.forced is not None, may_ask=False)
     for line in found.lines:
         line.optional = line.optional or order.forced is not None
     found.verdict, found.reasons = "rejected", reasons
@@ -1498,7 +1529,7 @@ def force_one(world: World, customer: Customer, order: Order, part: Part, event:
     order.forced = event["reason"]
     at = order.held_at if order.entry is not None else checked_at(order)
     world.take_rate(customer, order, part)
-    found = judge(order, at, world.facts(customer, part, order), forced=True)
+    found = judge(order, at, world.facts(customer, part, order), forced=True, may_ask=False)
     if found.verdict != "on_hold":
         found.verdict, found.reasons = "on_hold", ["forced_hold"]
     world.decide(customer, order, part, at, found, "command", actor=event["actor"])
@@ -1654,7 +1685,8 @@ def post_line(world: World, journal: Journal, number: int, line: Value, event: E
         party = party if party is not None and party.profile is not None else None
     else:
         party = world.groups.get(line["group_id"])
-    if party is None or party.currency != line["currency"] or (isinstance(party, Group) and party.closed):
+    party = None if isinstance(party, Group) and party.closed else party
+    if party is None or party.currency != line["currency"]:
         reason = "unknown_reference" if party is None else "invalid"
         world.expected.dead.append((None, reason))
         return

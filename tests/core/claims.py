@@ -125,6 +125,7 @@ HOLD_FIGURES = {
     "amount": "amount",
     "currency": "currency",
     "customer": "customer_id",
+    "group": "group_id",
     "entity": "legal_entity",
     "checkpoint": "checkpoint",
     "since": "held_since",
