@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from credit_stream.cli.words import BUCKETS, holds, lines_of_group
+from credit_stream.cli.words import BUCKETS, GROUP_LIMIT_USED, holds, lines_of_group, subjects_of
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.limits import base_of
@@ -249,8 +249,8 @@ def _over_limit_by(decision: CreditDecision) -> int | None:
     over = 0 if own is None else max(0, decision.exposure_after.total_minor - own)
     if limit.group_total_minor is None or limit.group_exposure_minor is None:
         return over
-    lines = zip(decision.rules, lines_of_group(decision), strict=True)
-    if not all(rule.unit == decision.currency for rule, of_group in lines if of_group):
+    lines = zip(decision.rules, subjects_of(decision), strict=True)
+    if any(sees == GROUP_LIMIT_USED and rule.unit != decision.currency for rule, sees in lines):
         return None
     pool = limit.group_exposure_minor + decision.order_open_amount_minor
     return max(over, pool - limit.group_total_minor)

@@ -137,7 +137,7 @@ def _why(decision: CreditDecision) -> list[str]:
 def _rules(decision: CreditDecision) -> list[str]:
     if not decision.rules:
         return ["No rule was looked at."]
-    lines = zip(decision.rules, _subjects(decision), strict=True)
+    lines = zip(decision.rules, subjects_of(decision), strict=True)
     return [f"{_mark(rule)} {rule.rule_id}: {_rule_sentence(rule, sees, decision)}" for rule, sees in lines]
 
 
@@ -149,7 +149,7 @@ def _mark(rule: RuleOutcome) -> str:
     return "[   ok  ]"
 
 
-def _subjects(decision: CreditDecision) -> list[str]:
+def subjects_of(decision: CreditDecision) -> list[str]:
     """What each line of a rule is about, as `SUBJECTS` names it.
 
     The second line of `overdue_amount` is about what is used of the limit (spec 5.3), which of a member without one of

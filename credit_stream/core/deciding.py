@@ -66,8 +66,10 @@ class Judgement(Struct, frozen=True):
 
         For a customer without a limit of its own it counts for `overdue_amount` too, which asks for no credit.
         """
-        looks = self.facts.is_groups_alone and self.releasing != codes.EXCLUDED
-        return self.facts.group if self.conditions or self.released_below or looks else None
+        if self.conditions or self.released_below:
+            return self.facts.group
+        looks = any(outcome.type == "overdue_amount" and outcome.kind == "blocking" for outcome in self.outcomes)
+        return self.facts.group if looks and self.facts.is_groups_alone else None
 
     @property
     def lacks_grant(self) -> bool:
