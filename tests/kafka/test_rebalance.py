@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions
 
-from credit_stream.core.topics import CUSTOMERS, ORDERS, SEQUENCE
+from credit_stream.core.topics import CUSTOMERS, ORDERS, SEQUENCE, STATE
 from credit_stream.engine import sequence
+from credit_stream.engine.checkpoint import Position
 from credit_stream.engine.sequence import Run
 from credit_stream.hosts.failures import DirectoryInUse
 from credit_stream.hosts.kafka.connection import Connection
-from credit_stream.hosts.kafka.failures import ChangelogLost, InputsLost, OpeningCancelled, WrongTopics
+from credit_stream.hosts.kafka.failures import ChangelogLost, Fenced, InputsLost, OpeningCancelled, WrongTopics
 from credit_stream.hosts.kafka.partitions import GROUP_TOPICS, Partitions
+from credit_stream.hosts.kafka.positions import Positions
 from credit_stream.hosts.kafka.topics import TOPICS, inspect
 from credit_stream.hosts.librdkafka import LibrdkafkaHost
 from credit_stream.local_kafka import LocalKafka
@@ -251,6 +253,28 @@ def test_offsets_of_the_group_that_were_moved_ahead_are_refused(
     assert f"has taken {connection.topic(ORDERS)}/1 up to offset 7" in str(failure)
     assert "only up to 0" in str(failure)
     assert "Put the group's offsets back" in str(failure)
+
+
+def test_a_worker_that_is_overtaken_while_it_restores_says_so_and_not_that_something_is_lost(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one has fenced it, written to the changelog and committed since it read the changelog to its end."""
+    connection = system(kafka, topic_prefix)
+    begun(connection)
+    with Worker(connection, tmp_path / "state") as worker:
+        wait_until_taken(connection, who=worker)
+    Operator(connection).move_group(ORDERS, 1, 7)
+    to_read_from = Positions.to_read_from
+
+    def overtaken(self: Positions, position: Position) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        other = Producer(connection.client())
+        other.produce(connection.topic(STATE), b"", b"a row of the other", 1)
+        other.flush(10)
+        return to_read_from(self, position)
+
+    monkeypatch.setattr(Positions, "to_read_from", overtaken)
+    failure = failing(connection, tmp_path / "state")
+    assert isinstance(failure, Fenced), failure
 
 
 def test_offsets_of_the_group_that_were_moved_back_change_nothing(

@@ -66,6 +66,13 @@ class ChangelogReader:
         """Lets go of the connections."""
         self._consumer.close()
 
+    def has_grown(self) -> bool:
+        """Whether somebody has written since this was made: then another worker has the partition."""
+        _, end = patiently(
+            lambda seconds: self._consumer.get_watermark_offsets(self._place, seconds), QUERY_SECONDS_MAX
+        )
+        return bool(end > self.end)
+
     def read(self, position: Position, go_on: Callable[[int, int], None]) -> Iterator[Changes]:
         """The changes from a position on, in chunks of rows; only with the last are they those of one moment.
 
