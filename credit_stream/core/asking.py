@@ -34,11 +34,11 @@ def ask_of_check(
 
     `again`: it has been asked before, and something is otherwise now.
     """
-    facts = found.facts
+    facts, now, request_id = found.facts, work.partition.now, _new_request(ledger)
     pending = changed(
         order,
         standing="pending",
-        asked=_new_request(ledger),
+        asked=request_id,
         reported_open_minor=min(facts.open_minor, ledger.reported_open_of(counted_as)),
     )
     pending = ledger.count(pending, counted_as, (facts.open_minor, facts.delivered_minor))
@@ -46,13 +46,13 @@ def ask_of_check(
     if hold is not None:
         leave_the_line(work, ledger, hold)
     purpose: GroupPurpose = "look" if found.holding else "reserve"
-    question = _put_question(work, ledger, pending, found, purpose, work.partition.now)
+    included, place = ledger.included_of(pending), ledger.account.last_hold + 1
+    _send(ledger, request_id, order.order_id, found, purpose, included, now, place)
+    question = signature(ledger, found, purpose, included)
     origin = kept(work.event, work.position) if again is None else again.origin
     forced_by, forced_reason = (None, None) if again is None else (again.forced_by, again.forced_reason)
-    now = work.partition.now
-    included = ledger.included_of(pending)
     asked = Asked(order.order_id, origin, question, included, now, facts.checkpoint, forced_by, forced_reason)
-    _write(work, ledger, _request_of(pending), asked)
+    _write(work, ledger, request_id, asked)
     ledger.account.asking += 1
     return pending
 
@@ -129,19 +129,6 @@ def _asked_at(request_id: str, asked: Asked) -> str:
 
 def _new_request(ledger: Ledger) -> str:
     return f"{ledger.customer_id}/{next_number(ledger)}"
-
-
-def _request_of(order: Order) -> str:
-    assert order.asked is not None, "the order was just given it"
-    return order.asked
-
-
-def _put_question(
-    work: Work, ledger: Ledger, order: Order, found: Judgement, purpose: GroupPurpose, since: Instant
-) -> bytes:
-    included, place = ledger.included_of(order), ledger.account.last_hold + 1
-    _send(ledger, _request_of(order), order.order_id, found, purpose, included, since, place)
-    return signature(ledger, found, purpose, included)
 
 
 def _send(
