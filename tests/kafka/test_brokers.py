@@ -16,7 +16,7 @@ from credit_stream.company import Plan, events
 from credit_stream.core.topics import ORDERS
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.topics import create
-from credit_stream.local_kafka import LocalKafka, LocalKafkaUnavailable
+from credit_stream.local_kafka import LocalKafka
 from tests.kafka.flow import Group, Sender
 from tests.kafka.proof import prove
 from tests.kafka.rows_proof import prove_rows
@@ -24,6 +24,9 @@ from tests.kafka.worker_process import KINDS, Kind, WorkerProcess, until
 
 PARTITIONS = 2
 SESSION_SECONDS = 6
+"""Where a broker is away only for a while."""
+SHORT_SESSION_SECONDS = 2
+"""Where the worker ends, and comes back as a new member."""
 EVENTS_A_SECOND = 100.0
 RECOVERY_SECONDS_MAX = 120.0
 """Brokers notice after 6 s that one of them is gone, and a machine that is busy may take a multiple of everything."""
@@ -32,30 +35,19 @@ CLEAR = {"BrokersLost", "Unreachable", "Fenced"}
 
 IMPATIENT = """
 from credit_stream.hosts.kafka import partitions, transaction
-transaction.COMMIT_SECONDS_MAX = partitions.COMMIT_SECONDS_MAX = 6.0
+transaction.COMMIT_SECONDS_MAX = partitions.COMMIT_SECONDS_MAX = 4.0
 partitions.COMMIT_WATCH_SECONDS = 2.0
 """
 """So that a test need not wait as long as an operator would want the workers to."""
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[LocalKafka]:
-    """One broker, for the tests here to restart and kill; each leaves it running."""
-    server = LocalKafka()
-    try:
-        server.start()
-    except LocalKafkaUnavailable as error:
-        pytest.skip(f"Kafka cannot be had on this machine: {error}")
-    yield server
-    server.stop()
-
-
 class System:
     """Topics with events coming in, and workers that are started again when they end."""
 
-    def __init__(self, kafka: LocalKafka, name: str, directory: Path) -> None:
+    def __init__(self, kafka: LocalKafka, name: str, directory: Path, session_seconds: int) -> None:
         self.connection = Connection(brokers=kafka.bootstrap, topic_prefix=name, application_id=name.strip("."))
         self._directory = directory
+        self._session_seconds = session_seconds
         self._lives = 0
         self.workers: dict[str, WorkerProcess] = {}
         self.ended: list[WorkerProcess] = []
@@ -70,7 +62,7 @@ class System:
         self._lives += 1
         log = self._directory / f"{self._lives}.log"
         worker = WorkerProcess(
-            self.connection, self.rows(name), log, kind=kind, session_seconds=SESSION_SECONDS, **options
+            self.connection, self.rows(name), log, kind=kind, session_seconds=self._session_seconds, **options
         )
         self.workers[name] = worker
         return worker
@@ -118,7 +110,7 @@ class System:
         self.group.close()
 
 
-Start = Callable[[LocalKafka], System]
+Start = Callable[..., System]
 
 
 @pytest.fixture
@@ -126,8 +118,8 @@ def start(topic_prefix: str, tmp_path: Path) -> Iterator[Start]:
     """Makes a system on a Kafka, and ends what of it still runs."""
     made: list[System] = []
 
-    def start_on(kafka: LocalKafka) -> System:
-        made.append(System(kafka, topic_prefix, tmp_path))
+    def start_on(kafka: LocalKafka, session_seconds: int = SESSION_SECONDS) -> System:
+        made.append(System(kafka, topic_prefix, tmp_path, session_seconds))
         return made[-1]
 
     yield start_on
@@ -155,7 +147,7 @@ def test_without_brokers_for_longer_than_its_patience_a_worker_ends_and_says_so(
     broker: LocalKafka, start: Start, kind: Kind
 ) -> None:
     """Started again when they are back, it has lost nothing."""
-    system = start(broker)
+    system = start(broker, SHORT_SESSION_SECONDS)
     worker = system.start("rows", kind, change=IMPATIENT)
     system.go_on(100)
     broker.kill()
@@ -172,7 +164,7 @@ def test_without_brokers_for_longer_than_its_patience_a_worker_ends_and_says_so(
 @pytest.mark.parametrize("kind", KINDS)
 def test_when_its_disk_is_full_a_worker_ends_and_says_so(broker: LocalKafka, start: Start, kind: Kind) -> None:
     """What it could not write to its disk lies in the changelog; with room again it goes on from there."""
-    system = start(broker)
+    system = start(broker, SHORT_SESSION_SECONDS)
     system.sender.send(1_500)
     worker = system.start("rows", kind, file_bytes_max=512 * 1024)
     assert worker.wait() == 1, worker.text

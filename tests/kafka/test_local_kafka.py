@@ -11,7 +11,7 @@ import tarfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -90,18 +90,6 @@ def read(settings: dict[str, object], topic: str, count: int) -> list[str]:
             values.append(message.value().decode())
     consumer.close()
     return values
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A broker for the tests here that end, pause and restart it; each leaves it running."""
-    server = LocalKafka()
-    try:
-        server.start()
-    except LocalKafkaUnavailable as error:
-        pytest.skip(f"Kafka cannot be had on this machine: {error}")
-    yield server
-    server.stop()
 
 
 # The parts that need no broker.
@@ -253,38 +241,38 @@ def test_a_topic_is_not_made_by_writing_to_it(kafka: LocalKafka, topic_prefix: s
 
 @pytest.mark.parametrize("end", [LocalKafka.kill, LocalKafka.stop_node])
 def test_a_broker_that_was_ended_comes_back_on_its_port_with_its_topics(
-    own: LocalKafka, topic_prefix: str, end: Callable[[LocalKafka, int], None]
+    broker: LocalKafka, topic_prefix: str, end: Callable[[LocalKafka, int], None]
 ) -> None:
     """Killed or stopped in order."""
-    topic = make_topic(own, topic_prefix + "a")
-    write(client(own), topic, ["before"])
-    before = own.bootstrap
-    end(own, 1)
-    assert own.running == set()
-    own.start_node(1)
-    assert own.bootstrap == before
-    write(client(own), topic, ["after"])
-    assert read(client(own), topic, 2) == ["before", "after"]
+    topic = make_topic(broker, topic_prefix + "a")
+    write(client(broker), topic, ["before"])
+    before = broker.bootstrap
+    end(broker, 1)
+    assert broker.running == set()
+    broker.start_node(1)
+    assert broker.bootstrap == before
+    write(client(broker), topic, ["after"])
+    assert read(client(broker), topic, 2) == ["before", "after"]
 
 
-def test_a_paused_broker_answers_nothing_until_it_goes_on(own: LocalKafka, topic_prefix: str) -> None:
+def test_a_paused_broker_answers_nothing_until_it_goes_on(broker: LocalKafka, topic_prefix: str) -> None:
     """For tests of deadlines."""
-    topic = make_topic(own, topic_prefix + "a")
-    admin = AdminClient(client(own))
-    own.pause()
-    assert own.running == set()
+    topic = make_topic(broker, topic_prefix + "a")
+    admin = AdminClient(client(broker))
+    broker.pause()
+    assert broker.running == set()
     try:
         with pytest.raises(KafkaException):
             admin.list_topics(timeout=1)
     finally:
-        own.resume()
+        broker.resume()
     assert topic in admin.list_topics(timeout=PATIENCE_SECONDS).topics
 
 
-def test_a_node_that_is_not_there_is_named_with_those_that_are(own: LocalKafka) -> None:
+def test_a_node_that_is_not_there_is_named_with_those_that_are(broker: LocalKafka) -> None:
     """Nodes count from 1."""
     with pytest.raises(LocalKafkaFailed, match="no node 0; its nodes: 1"):
-        own.kill(0)
+        broker.kill(0)
 
 
 def test_a_given_directory_keeps_its_topics_over_two_clusters_and_a_temporary_one_goes(tmp_path: Path) -> None:

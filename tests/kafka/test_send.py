@@ -216,33 +216,35 @@ def test_sending_ends_when_the_brokers_have_everything(connection: Connection) -
 
 
 def test_brokers_that_go_away_end_the_sending_with_what_was_not_taken(
-    topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    broker: LocalKafka, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And brokers that come back in time do not: the records arrive, in their order and once."""
     monkeypatch.setattr(sending, "DELIVERY_SECONDS_MAX", 60.0)
-    with LocalKafka() as kafka:
-        connection = Connection(brokers=kafka.bootstrap, topic_prefix=topic_prefix)
-        create(connection, partitions=1)
-        with Sender[int](connection) as sender:
-            sender.send((CUSTOMER % ("e1", "C1")).encode(), 1)
-            sender.wait()
-            kafka.kill()
-            for number in range(2, 100):
-                sender.send((CUSTOMER % (f"e{number}", "C1")).encode(), number)
-            assert sender.unacknowledged == 2
-            back = threading.Thread(target=kafka.start_node)
-            back.start()
-            sender.wait()
-            back.join()
-        events = [read_event(record.value or b"") for record in lying(connection, CUSTOMERS)]
-        assert [event.event_id for event in events] == [f"e{number}" for number in range(1, 100)]
-        monkeypatch.setattr(sending, "DELIVERY_SECONDS_MAX", 2.0)
+    connection = Connection(brokers=broker.bootstrap, topic_prefix=topic_prefix)
+    create(connection, partitions=1)
+    with Sender[int](connection) as sender:
+        sender.send((CUSTOMER % ("e1", "C1")).encode(), 1)
+        sender.wait()
+        broker.kill()
+        for number in range(2, 100):
+            sender.send((CUSTOMER % (f"e{number}", "C1")).encode(), number)
+        assert sender.unacknowledged == 2
+        back = threading.Thread(target=broker.start_node)
+        back.start()
+        sender.wait()
+        back.join()
+    events = [read_event(record.value or b"") for record in lying(connection, CUSTOMERS)]
+    assert [event.event_id for event in events] == [f"e{number}" for number in range(1, 100)]
+    monkeypatch.setattr(sending, "DELIVERY_SECONDS_MAX", 2.0)
+    try:
         with pytest.raises(DeliveryFailed) as failure, Sender[int](connection) as sender:
-            kafka.kill()
+            broker.kill()
             sender.send((CUSTOMER % ("e100", "C1")).encode(), 100)
             sender.wait()
-        assert sender.unacknowledged == 100
-        assert "sending the events failed" in str(failure.value)
+    finally:
+        broker.start_node()
+    assert sender.unacknowledged == 100
+    assert "sending the events failed" in str(failure.value)
 
 
 def test_topics_that_are_not_there_are_told_before_anything_is_sent(
