@@ -723,12 +723,13 @@ def test_poison_from_a_foreign_producer_becomes_dead_letters_and_the_stream_goes
         assert worker.process.poll() is None
 
 
+SHORT_SESSION_SECONDS = 2
 SLOW_OPENING = f"""
 import time
 from credit_stream.hosts.kafka.partitions import Partitions
 swift = Partitions.open
 def slow(self, partition):
-    time.sleep({1.5 * SESSION_SECONDS})
+    time.sleep({1.5 * SHORT_SESSION_SECONDS})
     return swift(self, partition)
 Partitions.open = slow
 """
@@ -740,7 +741,8 @@ def test_a_restore_that_is_longer_than_the_session_keeps_the_membership(
     """Trap: aiokafka sends no heartbeat while it is in the callback of a rebalance."""
     connection = system(kafka, topic_prefix)
     send(connection, [settings(), customer(customer_of(0)), order("O1", customer_of(0))])
-    with WorkerProcess(connection, tmp_path / "faust", FAUST, before=SLOW_OPENING) as worker:
+    environment = {"CREDIT_STREAM_SESSION_SECONDS": str(SHORT_SESSION_SECONDS)}
+    with WorkerProcess(connection, tmp_path / "faust", FAUST, before=SLOW_OPENING, environment=environment) as worker:
         until(lambda: "O1" in decisions(connection), "the order is decided")
         assert sum(line["event"] == "assigned" for line in lines_of(worker)) == 1
 

@@ -43,6 +43,7 @@ from credit_stream.core.topics import (
     SETTINGS,
     STATE,
 )
+from credit_stream.hosts.kafka import admin as kafka_admin
 from credit_stream.hosts.kafka.admin import QUIET, ClusterAdmin
 from credit_stream.hosts.kafka.configuration import read_connection
 from credit_stream.hosts.kafka.connection import Connection
@@ -219,8 +220,11 @@ def test_a_login_that_is_refused_ends_a_command_at_once_with_what_to_look_at(
     assert "guessed-secret" not in done.stderr
 
 
-def test_a_client_without_tls_is_not_understood(secure_kafka: LocalKafka, topic_prefix: str) -> None:
+def test_a_client_without_tls_is_not_understood(
+    secure_kafka: LocalKafka, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PLAINTEXT to a TLS port: the broker hangs up, and we say what was tried."""
+    monkeypatch.setattr(kafka_admin, "DOWN_SECONDS_MAX", 1.0)
     connection = Connection(brokers=secure_kafka.secure_bootstrap, topic_prefix=topic_prefix)
     with pytest.raises(Unreachable, match=r"No broker answers at .* with PLAINTEXT"):
         check(connection)
@@ -281,7 +285,7 @@ def test_a_client_certificate_lets_in_and_none_does_not(own_certificate: Path, t
         assert written_by_librdkafka(connection, connection.topic(ORDERS), b"x") is None
         assert asyncio.run(read_by_aiokafka(connection.aiokafka(), connection.topic(ORDERS), 1)) == [b"x"]
         with pytest.raises(Unreachable):
-            ClusterAdmin(read_connection(None, common), seconds_max=5).brokers()
+            ClusterAdmin(read_connection(None, common), seconds_max=2).brokers()
         with pytest.raises(KafkaFailure, match="tls_key_password if the key has one"):
             read_connection(None, common | ours | {"CREDIT_STREAM_TLS_KEY_PASSWORD": "guessed"})
 

@@ -35,6 +35,7 @@ from credit_stream.core.topics import (
     SETTINGS,
     STATE,
 )
+from credit_stream.hosts.kafka import admin as kafka_admin
 from credit_stream.hosts.kafka.admin import Topic
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.failures import WrongTopics
@@ -291,8 +292,9 @@ def test_on_three_brokers_every_record_has_three_copies_of_which_two_are_waited_
     assert "of 3 copies one alone could acknowledge" in check(connection)[0]
 
 
-def test_brokers_that_do_not_answer_are_named() -> None:
+def test_brokers_that_do_not_answer_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit status 1, with where was looked and why it failed; not the client's own lines on the terminal."""
+    monkeypatch.setattr(kafka_admin, "DOWN_SECONDS_MAX", 1.0)
     done = CliRunner().invoke(credit_stream, ["topics", "check", "--brokers", "127.0.0.1:1"])
     assert done.exit_code == 1
     assert "Connection refused" in done.stderr
