@@ -831,6 +831,29 @@ def test_a_crash_in_a_task_ends_the_process_at_once_and_others_take_over(
         until(lambda: {"bad", "next"} <= set(decisions(connection)), "another worker decides it")
 
 
+NEVER_STOPPING = """
+import asyncio
+from credit_stream.hosts.faust import application, consumer
+application.STOP_SECONDS_MAX = 0.5
+async def hang(self):
+    await asyncio.Event().wait()
+consumer.ReaderThread.on_thread_stop = hang
+"""
+
+
+def test_a_worker_that_is_told_to_stop_ends_though_faust_does_not(
+    kafka: LocalKafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Trap: its two threads may wait for each other, for ever. What was taken is committed, so the status is 0."""
+    connection = system(kafka, topic_prefix)
+    send(connection, [settings(), customer(customer_of(0)), order("O1", customer_of(0))])
+    with WorkerProcess(connection, tmp_path / "faust", FAUST, before=NEVER_STOPPING) as worker:
+        until(lambda: "O1" in decisions(connection), "the order is decided")
+        assert worker.stop() == 0
+        said = [line["event"] for line in lines_of(worker) if line["event"] != "library"]
+    assert said[-2:] == ["stopped", "noticed"]
+
+
 CROWDED = """
 from credit_stream.hosts.kafka import log
 log.RECORDS_MAX = 20

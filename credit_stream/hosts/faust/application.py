@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any, cast
 
 import faust
@@ -38,6 +38,9 @@ CHECK_SECONDS = 1.0
 LEAVE_SECONDS_MAX = 2.0
 """After a failure, so long is tried to leave the group; without that its others would wait for a whole session."""
 
+STOP_SECONDS_MAX = 10.0
+"""How long Faust may take to come to its end when nothing is left to be done; a second, as a rule."""
+
 Handler = Callable[[PromptStream], Awaitable[None]]
 """What an agent does."""
 
@@ -61,6 +64,7 @@ class CreditApp(faust.App):
         self.lines = lines
         self._worker = worker
         self._ending = Lock()
+        self._has_stopped = Event()
         self._partitions: Partitions | None = None
         self._probes: Probes | None = None
         self._intake: Intake | None = None
@@ -162,6 +166,19 @@ class CreditApp(faust.App):
             await self.membership.revoked()
             await asyncio.to_thread(self._partitions.stop)
             self.lines.info("stopped")
+        Thread(target=self._end_in_time, name="credit-stream-end", daemon=True).start()
+
+    async def on_shutdown(self) -> None:
+        """Faust has come to its end by itself."""
+        await super().on_shutdown()
+        self._has_stopped.set()
+
+    def _end_in_time(self) -> None:
+        """Trap: told to stop while it joins the group, Faust's two threads wait for each other, and the process stays.
+        All is committed by now, so there is nothing to be careful of."""
+        if not self._has_stopped.wait(STOP_SECONDS_MAX):
+            self._say(f"Faust did not come to its end within {STOP_SECONDS_MAX:.0f} s, and was not waited for.")
+            self._leave(0)
 
     def fail(self, error: BaseException) -> None:
         """Ends the process, from any thread. Nothing is tidied up: what was not committed is taken again elsewhere."""
@@ -180,6 +197,12 @@ class CreditApp(faust.App):
                 self.lines.error("failed", message=str(error), kind=type(error).__name__)
             else:
                 self.lines.crash("crashed", error)
+        finally:
+            self._leave(1)
+
+    def _leave(self, status: int) -> None:
+        """The end of the process. It leaves the group first, if that can be done."""
+        try:
             with suppress(Exception):
                 if self._consumer is not None:
                     thread = self._reader.thread
@@ -187,7 +210,7 @@ class CreditApp(faust.App):
             sys.stdout.flush()
             sys.stderr.flush()
         finally:
-            os._exit(1)
+            os._exit(status)
 
     # --- rebalance ---------------------------------------------------------------------------------------------------
 
