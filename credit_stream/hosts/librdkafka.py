@@ -157,7 +157,8 @@ class LibrdkafkaHost:
         # It comes as a fatal error whose text alone tells which.
         if error.code() == KafkaError.FENCED_INSTANCE_ID or "Static consumer fenced" in error.str():
             return MemberTaken(
-                f"Another worker has joined the group as '{self._member}'. Give each worker a --member of its own."
+                f"Another worker has joined the group as '{self._member}': give each worker a --member of its own. "
+                "If there is no other, a broker died while this one joined: start it again."
             )
         return kafka_failure("reading the inputs", error, self._connection)
 

@@ -46,10 +46,15 @@ SETTLE_SECONDS_MAX = 300.0
 TEXT_SHOWN = 6_000
 """Of what a worker has written, its end."""
 
+BLOWS = (59, 25, 8, 8)
+"""Of a hundred: a kill, SIGTERM, SIGSTOP for a while, and a kill of the broker if that takes part."""
+
 EXCUSED = {"Fenced"}
 """Failures with which a worker may end by itself: another one has its partitions."""
 EXCUSED_WHEN_DAMAGED = {"StorageDamaged", "StorageFailed", "Fenced"}
-EXCUSED_WITHOUT_BROKER = {"BrokersLost", "Unreachable", "KafkaFailure", "Fenced"}
+EXCUSED_WITHOUT_BROKER = {"BrokersLost", "Unreachable", "KafkaFailure", "Fenced", "MemberTaken"}
+"""`MemberTaken`: the answer to a static member that joined was lost with the broker, and it came again as who it had
+been before."""
 
 
 class Report(Struct, kw_only=True):
@@ -178,7 +183,7 @@ class Campaign:
         self._wait_for_a_moment()
         running = [slot for slot in self._slots if slot.worker is not None]
         victims = self._chance.sample(running, min(len(running), self._chance.choice((1, 1, 1, 1, 2, 3))))
-        blow = self._chance.choices((self._kill, self._terminate, self._freeze, self._kill_broker), (65, 25, 8, 2))[0]
+        blow = self._chance.choices((self._kill, self._terminate, self._freeze, self._kill_broker), BLOWS)[0]
         if blow == self._kill_broker and self._broker is None:
             blow = self._kill
         blow(victims)
@@ -219,11 +224,18 @@ class Campaign:
         for slot in victims:
             worker = self._worker(slot)
             try:
-                if worker.wait() != 0:
+                until(lambda slot=slot: self._has_ended(slot), "it ends")  # type: ignore[misc]
+                if worker.exit_status != 0:
                     self._examine(slot, worker)
             except NotInTime:
+                worker.abort()
                 self._trouble(worker, "did not end after SIGTERM")
             slot.worker = None
+
+    def _has_ended(self, slot: Slot) -> bool:
+        """A failpoint may freeze it on its way to the end."""
+        self._thaw(slot)
+        return self._worker(slot).exit_status is not None
 
     def _freeze(self, victims: list[Slot]) -> None:
         """Longer than their session, so that others have their partitions when they go on."""

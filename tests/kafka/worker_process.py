@@ -95,8 +95,14 @@ class WorkerProcess:
 
     @property
     def failure(self) -> dict[str, Any]:
-        """The line in which it says why it ends by itself, with `kind` and `message`; empty if there is none."""
-        return next((line for line in self.lines if line.get("event") in ("failed", "crashed")), {})
+        """The line in which it says why it ends by itself, with `kind` and `message`; empty if there is none.
+
+        A command that cannot even begin says so in plain words.
+        """
+        plain = [line for line in self.text.splitlines() if line.startswith("Error: ")]
+        kind = "Unreachable" if any("No broker answers" in line for line in plain) else "refused"
+        refused = {"kind": kind, "message": plain[-1]} if plain else {}
+        return next((line for line in self.lines if line.get("event") in ("failed", "crashed")), refused)
 
     @property
     def is_stopped(self) -> bool:
