@@ -64,6 +64,8 @@ def make_topic(kafka: LocalKafka, name: str, **more: object) -> str:
     """A topic of one partition."""
     admin = AdminClient(client(kafka))
     admin.create_topics([NewTopic(name, 1, **more)])[name].result(timeout=PATIENCE_SECONDS)
+    # The controller has made it; a broker that has only just come back may hear of it a moment later.
+    until(lambda: name in admin.list_topics(timeout=PATIENCE_SECONDS).topics, f"topic {name}")
     return name
 
 

@@ -177,7 +177,12 @@ def _topics(admin: ClusterAdmin, connection: Connection, streams: Sequence[str])
 
 
 def _inspect(admin: ClusterAdmin, connection: Connection, partitions: int | None) -> Inspection:
-    found = _topics(admin, connection, list(TOPICS))
+    return _with_settings(admin, connection, _topics(admin, connection, list(TOPICS)), partitions)
+
+
+def _with_settings(
+    admin: ClusterAdmin, connection: Connection, found: Mapping[str, Topic | None], partitions: int | None
+) -> Inspection:
     settings = admin.settings([topic.name for topic in found.values() if topic is not None])
     return judged(connection, found, settings, partitions)
 
@@ -361,8 +366,16 @@ def create(connection: Connection, partitions: int | None = None, replication: i
         replication=copies,
         made=[stream for stream in TOPICS if stream in made],
         left=[stream for stream in TOPICS if stream not in made],
-        inspection=_inspect(admin, connection, number),
+        inspection=_inspect_made(admin, connection, number),
     )
+
+
+def _inspect_made(admin: ClusterAdmin, connection: Connection, partitions: int) -> Inspection:
+    """Looks again while the broker that is asked does not know yet what another one has just made."""
+    deadline = monotonic() + MADE_SECONDS_MAX
+    while None in (found := _topics(admin, connection, list(TOPICS))).values() and monotonic() < deadline:
+        sleep(LOOK_SECONDS)
+    return _with_settings(admin, connection, found, partitions)
 
 
 def _number_to_make(connection: Connection, found: Mapping[str, Topic | None], wanted: int | None) -> int:
