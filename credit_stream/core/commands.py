@@ -255,7 +255,14 @@ def force_holds(work: Work, event: ForceHold, ledgers: Ledgers) -> Refusal | Non
 
 
 def evaluate_holds(work: Work, event: EvaluateHolds, ledgers: Ledgers) -> Refusal | None:
-    """Evaluates chosen orders, or those of one customer, a selection, or all (spec 7.4)."""
+    """Evaluates chosen orders, or those of one customer, a selection, or all (spec 7.4).
+
+    Whether an order exists can be said only where its customer is named: each partition has the orders of its own.
+    """
+    if event.customer_id is not None:
+        for order_id in event.order_ids:
+            if isinstance(found := _known(work, event.customer_id, order_id), Refusal):
+                return found
     chosen: Iterable[str] = [event.customer_id] if event.customer_id is not None else work.ids(HOLDERS, "")
     order_ids = frozenset(event.order_ids) or None
     looked_at = released = 0
