@@ -236,6 +236,13 @@ def test_what_is_missing_is_made_as_the_others_are(connection: Connection) -> No
     assert (created.made, created.partitions, created.inspection.faults) == ([ORDERS], 2, [])
 
 
+def test_a_topic_that_goes_while_it_is_looked_at_is_missing_and_no_failure(connection: Connection) -> None:
+    """Brokers do not all know at the same moment what was made or deleted: the settings are asked for later."""
+    create(connection, partitions=1)
+    asked, gone = connection.topic(ORDERS), connection.topic("gone")
+    assert list(kafka_admin.ClusterAdmin(connection).settings([asked, gone])) == [asked]
+
+
 def test_another_number_of_partitions_is_refused_with_the_way_that_works(connection: Connection) -> None:
     """Nothing is made or changed."""
     create(connection, partitions=2)

@@ -98,8 +98,7 @@ class ClusterAdmin:
         return {name: self._topic(name, found, f"{doing} ({name})") for name, found in shown.items()}
 
     def _topic(self, name: str, asked: Future[Any], doing: str) -> Topic | None:
-        error = _error_of(asked)
-        if error is not None and error.name() == NO_SUCH_TOPIC:
+        if _is_unknown(asked):
             return None
         partitions = self._result(asked, doing).partitions
         return Topic(
@@ -111,7 +110,10 @@ class ClusterAdmin:
         )
 
     def settings(self, names: Sequence[str]) -> dict[str, Mapping[str, str]]:
-        """The settings that hold for these topics, the brokers' defaults among them."""
+        """The settings that hold for these topics, the brokers' defaults among them.
+
+        One that the broker does not know is left out: it has gone since it was seen, or is not known everywhere yet.
+        """
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         if not resources:
             return {}
@@ -121,6 +123,7 @@ class ClusterAdmin:
         return {
             resource.name: {name: entry.value for name, entry in self._result(found, doing).items()}
             for resource, found in asked.items()
+            if not _is_unknown(found)
         }
 
     def create(self, topics: Sequence[NewTopic]) -> list[str]:
@@ -158,6 +161,11 @@ class ClusterAdmin:
         if error is not None:
             raise kafka_failure(doing, error, self._connection, self._complaints.last)
         return asked.result()
+
+
+def _is_unknown(asked: Future[Any]) -> bool:
+    error = _error_of(asked)
+    return error is not None and error.name() == NO_SUCH_TOPIC
 
 
 def _is_denied(asked: Future[Any]) -> bool:

@@ -177,14 +177,15 @@ def _topics(admin: ClusterAdmin, connection: Connection, streams: Sequence[str])
 
 
 def _inspect(admin: ClusterAdmin, connection: Connection, partitions: int | None) -> Inspection:
-    return _with_settings(admin, connection, _topics(admin, connection, list(TOPICS)), partitions)
+    return judged(connection, *_found(admin, connection), partitions)
 
 
-def _with_settings(
-    admin: ClusterAdmin, connection: Connection, found: Mapping[str, Topic | None], partitions: int | None
-) -> Inspection:
+def _found(admin: ClusterAdmin, connection: Connection) -> tuple[dict[str, Topic | None], dict[str, Mapping[str, str]]]:
+    """All topics by stream, None where there is none, and by topic the settings of those that are there."""
+    found = _topics(admin, connection, list(TOPICS))
     settings = admin.settings([topic.name for topic in found.values() if topic is not None])
-    return judged(connection, found, settings, partitions)
+    there = {stream: topic if topic is not None and topic.name in settings else None for stream, topic in found.items()}
+    return there, settings
 
 
 def judged(
@@ -373,9 +374,11 @@ def create(connection: Connection, partitions: int | None = None, replication: i
 def _inspect_made(admin: ClusterAdmin, connection: Connection, partitions: int) -> Inspection:
     """Looks again while the broker that is asked does not know yet what another one has just made."""
     deadline = monotonic() + MADE_SECONDS_MAX
-    while None in (found := _topics(admin, connection, list(TOPICS))).values() and monotonic() < deadline:
+    while True:
+        found, settings = _found(admin, connection)
+        if None not in found.values() or monotonic() >= deadline:
+            return judged(connection, found, settings, partitions)
         sleep(LOOK_SECONDS)
-    return _with_settings(admin, connection, found, partitions)
 
 
 def _number_to_make(connection: Connection, found: Mapping[str, Topic | None], wanted: int | None) -> int:
