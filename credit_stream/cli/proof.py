@@ -136,9 +136,13 @@ def _release_faults(decision: CreditDecision, against: list[str]) -> Iterator[st
         yield "it is released by a person, and does not say by whom and for which reason"
     if reason == codes.AUTOMATIC_RELEASE and None in (decision.posting, decision.release_reason):
         yield "it is released by itself, and does not say how and for which reason"
-    before = decision.supersedes is not None or decision.pro_forma
-    if reason in (codes.RELEASE_HONORED, codes.AUTOMATIC_RELEASE) and not before:
+    if reason in (codes.RELEASE_HONORED, codes.AUTOMATIC_RELEASE) and not _may_follow(decision):
         yield f"it is released as {reason}, and no decision went before it"
+
+
+def _may_follow(decision: CreditDecision) -> bool:
+    """Whether there may have been a decision before. A trial run names none, for it supersedes none."""
+    return decision.supersedes is not None or decision.pro_forma
 
 
 def _reason_faults(decision: CreditDecision) -> Iterator[str]:
@@ -153,8 +157,7 @@ def _reason_faults(decision: CreditDecision) -> Iterator[str]:
     if decision.verdict != "on_hold":
         return
     for rule, group in _left(decision):
-        may_be_waived = decision.supersedes is not None
-        if not may_be_waived and not _codes_of(rule, group).intersection(decision.reasons):
+        if not _may_follow(decision) and not _codes_of(rule, group).intersection(decision.reasons):
             yield f"rule {rule.rule_id} holds the order, and no reason of its type is listed"
     if decision.rules or decision.cause != "checkpoint":
         yield from _reasons_without_rule(decision, against)

@@ -299,7 +299,9 @@ class Audit:
         if isinstance(event, e.OrderPlaced | e.InvoicePosted | e.PaymentReceived | e.CreditNotePosted):
             account.documents = account.documents or event.currency
         if isinstance(event, e.OrderPlaced) and not isinstance(event, e.CheckOrder):
-            self._placed.setdefault(event.order_id, 0)
+            # A change that waits behind a question to the group may find the order ended when its turn comes.
+            if account.books.order(event.order_id).state == "open":
+                self._placed.setdefault(event.order_id, 0)
         elif isinstance(event, ENDS):
             self._placed.pop(event.order_id, None)
         if enter is not None:
