@@ -355,7 +355,7 @@ class Audit:
         if decision.supersedes != order.last_decision:
             self._find(f"{decision.decision_id} supersedes {decision.supersedes}, not {order.last_decision}")
         order.last_decision, order.verdict = decision.decision_id, decision.verdict
-        order.decided_amount = order.amount
+        order.decided_amount = order.amount if order.state == "open" else 0
         self._placed[decision.order_id] = self._placed.get(decision.order_id, 0) + 1
         if "released_by_person" in decision.reasons:
             account.released_by_person.add(decision.order_id)
