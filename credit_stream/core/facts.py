@@ -165,8 +165,7 @@ class Facts(Struct, eq=False, gc=False):
         if total is None:
             return False, (money.text(used, decimals), operator, "unlimited", self.currency)
         threshold = money.threshold(percent, total, decimals)
-        scaled = used * threshold.scale
-        hit = scaled >= threshold.numerator if or_equal else scaled > threshold.numerator
+        hit = threshold.is_passed_by(used, or_equal=or_equal)
         return hit, (money.text(used, decimals), operator, threshold.text, self.currency)
 
     def uses_less_than(self, percent: str) -> tuple[bool, Line]:
@@ -176,7 +175,7 @@ class Facts(Struct, eq=False, gc=False):
         if total is None:
             return True, (money.text(used, decimals), "below", "unlimited", self.currency)
         threshold = money.threshold(percent, total, decimals)
-        hit = used * threshold.scale < threshold.numerator
+        hit = not threshold.is_passed_by(used, or_equal=True)
         return hit, (money.text(used, decimals), "below", threshold.text, self.currency)
 
     def group_uses_more_than(self, percent: str, *, or_equal: bool) -> tuple[bool, Line]:

@@ -94,9 +94,7 @@ def group_limit(group: Group, day: Day) -> int:
 
 def passes(after_minor: int, limit_minor: int, percent: str, decimals: int, *, or_equal: bool) -> bool:
     """Whether a use is more than the percentage of a limit, or `or_equal` exactly it (spec 4.4)."""
-    threshold = money.threshold(percent, limit_minor, decimals)
-    scaled = after_minor * threshold.scale
-    return scaled >= threshold.numerator if or_equal else scaled > threshold.numerator
+    return money.threshold(percent, limit_minor, decimals).is_passed_by(after_minor, or_equal=or_equal)
 
 
 def is_below(after_minor: int, limit_minor: int, percent: str, decimals: int) -> bool:

@@ -126,6 +126,11 @@ class Threshold(NamedTuple):
     scale: int
     text: str
 
+    def is_passed_by(self, amount_minor: int, *, or_equal: bool) -> bool:
+        """Whether an amount is more than it, or `or_equal` exactly it."""
+        scaled = amount_minor * self.scale
+        return scaled >= self.numerator if or_equal else scaled > self.numerator
+
 
 @lru_cache(maxsize=THRESHOLDS_KEPT_MAX)
 def threshold(percent: str, whole_minor: int, decimals: int) -> Threshold:
