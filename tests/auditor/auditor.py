@@ -52,7 +52,7 @@ class Auditor:
         self.world.differs = lambda order_id, mine, theirs: any(compare_entry(order_id, mine, theirs))
         self.last: dict[tuple[str, str], Value | None] = {}
         self.last_decision: dict[str, str] = {}
-        self.of_event: dict[tuple[str, str], list[Value]] = {}
+        self.of_event: dict[tuple[Any, ...], list[Value]] = {}
         """The decisions of each event, now or when a group had answered."""
         self.ids: set[str] = set()
         self.decisions_checked = 0
@@ -80,7 +80,7 @@ class Auditor:
         told = [{"type": output["type"]} | output["value"] for topic in BETWEEN_TASKS for output in found[topic]]
         expected = self.world.take(event, partition, place, mentioned, refused, told)
         if partition and isinstance(event, dict) and event.get("type") in OF_ALL:
-            expected.dead = []
+            expected.dead = [letter for letter in expected.dead if letter[0] != event.get("event_id")]
         self.adopt_lines(found)
         if expected.repeated is not None:
             return list(self.repeated(expected.repeated, found))
@@ -170,7 +170,8 @@ class Auditor:
     def remember(self, value: Value) -> Iterator[Finding]:
         """A decision's id is its own, and it supersedes the one before it on the order (11)."""
         self.decisions_checked += 1
-        self.of_event.setdefault((value["input"]["topic"], value["input"]["event_id"]), []).append(value)
+        of_event = tuple(value["input"][name] for name in ("topic", "partition", "event_id"))
+        self.of_event.setdefault(of_event, []).append(value)
         if value["decision_id"] in self.ids:
             yield Finding("a decision id twice", None, value["decision_id"])
         self.ids.add(value["decision_id"])
@@ -291,7 +292,8 @@ class Auditor:
         for topic, outputs in found.items():
             if topic != DECISIONS and outputs:
                 yield Finding(f"after a repeat of {event_id}", None, outputs[0])
-        mine = [json.dumps(value) for value in self.of_event.get((self.world.input["topic"], event_id), [])]
+        of_event = (self.world.input["topic"], self.world.input["partition"], event_id)
+        mine = [json.dumps(value) for value in self.of_event.get(of_event, [])]
         theirs = [json.dumps(output["value"]) for output in found[DECISIONS]]
         if sorted(mine) != sorted(theirs):
             yield Finding(f"decisions after a repeat of {event_id}", mine, theirs)

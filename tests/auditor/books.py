@@ -293,8 +293,7 @@ class Books:
 
     def worth(self, amount: Money, currency: str, row: tuple[str, str]) -> Money:
         """An amount of a row in credit currency, at the rate kept on it; nothing while that is missing."""
-        assert self.currency is not None
-        if row in self.lacking:
+        if row in self.lacking or self.currency is None:
             return 0
         return convert(amount, currency, self.currency, self.kept_rates.get(row))
 

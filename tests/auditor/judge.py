@@ -251,15 +251,21 @@ def judge(order: Order, checkpoint: str, facts: Facts, forced: bool = False, may
     """
     conditions, below = wishes(order, checkpoint, replace(facts, group=None), forced) if may_ask else ([], None)
     asks = bool(conditions or below)
-    if not asks or facts.in_none:
+    if facts.in_none or not may_ask or not has_a_say(order, facts):
         facts = replace(facts, group=None)
     found = verdict_of(order, checkpoint, facts, forced)
     found.asks_group, found.conditions, found.released_below = asks, conditions, below
-    if facts.group is not None:
+    if facts.group is not None and (asks or looks_at_pool(found)):
         by_group(found, facts.group, facts.customer.currency)
         could_go = found.verdict == "released" and found.reasons not in (["excluded"], ["exclusion_rule"])
         found.lacks_grant = could_go and bool(conditions) and not facts.group.granted
     return found
+
+
+def looks_at_pool(found: Judgement) -> bool:
+    """Whether a rule that asks for no credit has seen the pool: of limit 0 in a group the used share is the group's."""
+    of_overdue = any(line.type == "overdue_amount" and line.kind == "blocking" for line in found.lines)
+    return found.limit.source == "group" and of_overdue
 
 
 def by_group(found: Judgement, group: GroupView, currency: str) -> None:
@@ -280,14 +286,11 @@ def by_group(found: Judgement, group: GroupView, currency: str) -> None:
 def wishes(order: Order, checkpoint: str, facts: Facts, forced: bool) -> tuple[list[dict[str, Any]], str | None]:
     """What the rules ask of the group, and below which share of its limit an exclusion releases the order (4.3, 5.2).
 
-    Nothing of unlimited members, excluded orders, returns, orders of which nothing counts, nor where the own limit
-    holds the order already.
+    Nothing where the own limit holds the order already.
     """
     nothing: tuple[list[dict[str, Any]], str | None] = ([], None)
     facts = replace(facts, in_none=False)
-    if facts.customer.group is None or row_of(facts) not in ("group", "group_and_own") or is_excluded(order, facts):
-        return nothing
-    if not something_counts(order, facts) or not order.has_rate:
+    if not has_a_say(order, facts):
         return nothing
     found = figures(order, facts)
     exclusions = seen_by("exclusion", order, checkpoint, facts, found)
@@ -301,6 +304,13 @@ def wishes(order: Order, checkpoint: str, facts: Facts, forced: bool) -> tuple[l
     asking = [rule for rule in blocking if depends_on_group(rule, order, facts, found, exclusions)]
     conditions = [condition_of(rule, excusing, facts) for rule in asking]
     return conditions, max(releasing, key=Fraction, default=None)
+
+
+def has_a_say(order: Order, facts: Facts) -> bool:
+    """Whether the group's limit may matter: not of unlimited members, excluded orders, returns, what does not count."""
+    if facts.customer.group is None or row_of(facts) not in ("group", "group_and_own") or is_excluded(order, facts):
+        return False
+    return something_counts(order, facts) and order.has_rate
 
 
 def condition_of(rule: dict[str, Any], excusing: list[dict[str, Any]], facts: Facts) -> dict[str, Any]:
@@ -460,7 +470,9 @@ def rules_for(order: Order, checkpoint: str, facts: Facts, kind: str) -> Iterato
             continue
         if rule["checkpoints"] and checkpoint not in rule["checkpoints"]:
             continue
-        if rule["type"] in LIMIT_TYPES and ((nothing_counts and not excludes(rule)) or not order.has_rate):
+        if rule["type"] in LIMIT_TYPES and (nothing_counts or not order.has_rate) and not excludes(rule):
+            continue
+        if rule["type"] == "credit_limit_used" and not order.has_rate and not facts.customer.says("unlimited_credit"):
             continue
         if (rule["type"] == "order_amount" and not order.has_rate) or lacks_rate(rule, order, facts):
             continue

@@ -188,11 +188,11 @@ def go_on(
         here, world.input = world.input, question.input
         world.check(customer, order, part, question.checkpoint, "group_answer", question)
         world.input = here
-        stays = order.entry is not None and order.forced is None
-        same = stays and included_of(customer, order, part) == question.included
-        if answer is not None and answer.get("waits") and same:
+        stays = order.verdict == "on_hold" and order.forced is None
+        same = included_of(customer, order, part) == question.included
+        if stays and same and (answer is None or answer.get("waits")):
             order.in_line = request_id
-        elif stays:
+        elif stays and not same and part.book["evaluate_on"] == "event":  # It has to wait with what it has now.
             world.to_evaluate.setdefault(customer.customer_id, customer)
     world.answers = {}
     if order is not None:
@@ -296,19 +296,7 @@ def check_report(
         world.fault(f"number of a report of {customer.customer_id}", f"more than {customer.number}", report["number"])
     customer.number = max(customer.number, report["number"])
     for request_id in report["settled"]:
-        if request_id in customer.questions or not may_leave_line(world, customer, part, request_id):
+        if request_id in customer.questions:
             world.fault(f"settled by {customer.customer_id}", "what nobody waits for", request_id)
-
-
-def may_leave_line(world: World, customer: Customer, part: Part, request_id: str) -> bool:
-    """Whether no order stands in line by the question, or the group has no say in it any more."""
-    for order in customer.books.orders.values():
-        if order.entry is None or order.in_line != request_id:
-            continue
-        rate = (order.rate, order.has_rate)
-        found = world.judged(customer, order, part, order.held_at)
-        order.rate, order.has_rate = rate
-        if found.asks_group:
-            return False
-        order.in_line = None
-    return True
+        for order in customer.books.orders.values():
+            order.in_line = None if order.in_line == request_id else order.in_line

@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tests.auditor.books import BUCKETS, UNAPPLIED, Buckets, total
+from tests.auditor.forms import instant
 from tests.auditor.judge import TemporaryLimit, temporary_in_force
 from tests.auditor.money import Money, convert, minor, shown
 
@@ -223,7 +224,7 @@ class Group:
         pair = (wish.value["currency"], self.currency)
         found, rate = part.rates.find(part.book["credit_rate_type"], *pair, part.today)
         size = convert(wish.amount, *pair, rate) if found else 0
-        return sign * size, wish.value["since"], wish.value["customer_id"], wish.value["place"]
+        return sign * size, instant(wish.value["since"]), wish.value["customer_id"], wish.value["place"]
 
 
 def holds(condition: Value, after: Money, limit: Money) -> bool:

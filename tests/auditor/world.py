@@ -257,7 +257,8 @@ class World:
         assert instant is not None
         self.clock_moved = instant > part.now
         part.now = max(part.now, instant)
-        before, part.today = part.today, part.now.astimezone(ZoneInfo(part.book["business_time_zone"])).date()
+        before, zone = part.today, ZoneInfo(part.book["business_time_zone"])
+        part.today = max(before, part.now.astimezone(zone).date())
         if part.today > before > EPOCH.date():
             self.roll(part, before)
 
@@ -754,8 +755,6 @@ class World:
         if self.must_ask(order, found) or (is_free and found.lacks_grant and part.book["automatic_release"] != "off"):
             order.rate, order.has_rate = rate
             return
-        if not found.asks_group:
-            order.in_line = None
         holding = [] if found.verdict == "released" else found.reasons
         if set(holding) <= {"forced_hold"} and self.was_free_before(customer, order, part):
             order.rate, order.has_rate = rate
@@ -1236,12 +1235,12 @@ def settle_one(customer: Customer, payment: Payment, settlement: Value, part: Pa
         wish = (settlement["invoice_id"], settlement["amount"], discount_text, customer.books.next_arrival())
         payment.waiting.append(wish)
         return
-    cash, discount = minor(settlement["amount"], invoice.currency), minor(discount_text, invoice.currency)
-    if invoice.voided or cash is None or discount is None or cash + discount > invoice.open:
-        raise Refused("invalid")
     found, rate = part.rates.find(part.book["credit_rate_type"], invoice.currency, payment.currency, day)
     if not found:
         raise Refused("exchange_rate_missing")
+    cash, discount = minor(settlement["amount"], invoice.currency), minor(discount_text, invoice.currency)
+    if invoice.voided or cash is None or discount is None or cash + discount > invoice.open:
+        raise Refused("invalid")
     taken = convert(cash, invoice.currency, payment.currency, rate)
     if taken > payment.unapplied:
         raise Refused("invalid")
