@@ -55,6 +55,8 @@ class Auditor:
         self.of_event: dict[tuple[Any, ...], list[Value]] = {}
         """The decisions of each event, now or when a group had answered."""
         self.ids: set[str] = set()
+        self.partition = 0
+        """Whose step it is."""
         self.decisions_checked = 0
 
     def take(
@@ -73,6 +75,7 @@ class Auditor:
         found: dict[str, list[Output]] = defaultdict(list)
         for output in outputs:
             found[output["topic"]].append(output)
+        self.partition = partition
         self.adopt(found)
         mentioned = {output["key"]: output["value"] for output in found[HOLDS]}
         letters = [output["value"] for output in found[DEAD] if output["value"]["reason"] != "limit_change_refused"]
@@ -170,7 +173,7 @@ class Auditor:
     def remember(self, value: Value) -> Iterator[Finding]:
         """A decision's id is its own, and it supersedes the one before it on the order (11)."""
         self.decisions_checked += 1
-        of_event = tuple(value["input"][name] for name in ("topic", "partition", "event_id"))
+        of_event = (self.partition, value["input"]["topic"], value["input"]["event_id"])
         self.of_event.setdefault(of_event, []).append(value)
         if value["decision_id"] in self.ids:
             yield Finding("a decision id twice", None, value["decision_id"])
@@ -292,7 +295,7 @@ class Auditor:
         for topic, outputs in found.items():
             if topic != DECISIONS and outputs:
                 yield Finding(f"after a repeat of {event_id}", None, outputs[0])
-        of_event = (self.world.input["topic"], self.world.input["partition"], event_id)
+        of_event = (self.partition, self.world.input["topic"], event_id)
         mine = [json.dumps(value) for value in self.of_event.get(of_event, [])]
         theirs = [json.dumps(output["value"]) for output in found[DECISIONS]]
         if sorted(mine) != sorted(theirs):

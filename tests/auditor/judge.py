@@ -632,7 +632,7 @@ def own_limit(facts: Facts) -> Money:
     view = limit_of(facts)
     if view.total is not None:
         return view.total
-    plain = RuleBook({"parameters": facts.book.parameters | {"exposure_scope": "balance_and_orders"}})
+    plain = facts.book.with_scope("balance_and_orders")
     view = limit_of(Facts(facts.customer, plain, facts.rates, facts.today))
     return view.total or 0
 

@@ -72,6 +72,8 @@ def told_of(customer: Customer, part: Part) -> Buckets:
 
 def note_reported(customer: Customer, part: Part) -> None:
     """What of each order the group knows after this step."""
+    if customer.group is None:
+        return
     counting = Counting(part.today, part.book.parameters)
     for order in customer.books.orders.values():
         open_part, _ = customer.books.own_part(order, counting)
@@ -260,6 +262,8 @@ def look_at_reports(world: World, customer: Customer, part: Part, reports: list[
     if customer.profile is None:
         for report in reports:
             world.fault(f"report of {customer.customer_id}", "nothing: it has no profile", report)
+        return
+    if customer.group is None and not (customer.counted_in or customer.leaving or reports):
         return
     mine, group = told_of(customer, part), customer.group
     joins = group is not None and customer.counted_in[:1] != [group]

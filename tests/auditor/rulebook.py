@@ -109,6 +109,12 @@ class RuleBook:
         self.actors = {row["id"] for row in given.get("actors", [])}
         self.with_actors = bool(self.actors)
 
+    def with_scope(self, scope: str) -> RuleBook:
+        """The same with another scope of exposure."""
+        found = copy.copy(self)
+        found.parameters = self.parameters | {"exposure_scope": scope}
+        return found
+
     def __getitem__(self, parameter: str) -> Any:
         return self.parameters[parameter]
 

@@ -446,8 +446,7 @@ class World:
 
     def plain(self, part: Part) -> Part:
         """The partition with a scope under which there is a limit: the limit of a record does not go by the scope."""
-        book = RuleBook(part.book.document, part.book.version)
-        book.parameters = part.book.parameters | {"exposure_scope": "balance_and_orders"}
+        book = part.book.with_scope("balance_and_orders")
         return Part(part.number, book, part.rates, part.now, part.today)
 
     def publish_exposure(self, party: Customer | Group, buckets: Buckets, limit: Money | None, part: Part) -> None:
@@ -666,6 +665,7 @@ class World:
             "last_actor": None,
         }
         entry |= {"reasons": self.causes(found.reasons, found.lines)}
+        entry |= {"amount": shown(order.amount, order.currency), "currency": order.currency}
         order.entry = entry
         self.show_entry(customer, order)
 
@@ -694,8 +694,8 @@ class World:
             "group_id": customer.group,
             "legal_entity": order.legal_entity,
             "checkpoint": order.held_at,
-            "amount": shown(order.amount, order.currency),
-            "currency": order.currency,
+            "amount": entry["amount"],
+            "currency": entry["currency"],
             "held_since": entry["held_since"].strftime("%Y-%m-%dT%H:%M:%S"),
             "reasons": [dict(reason) for reason in entry["reasons"]],
             "reason": codes[0] if len(set(codes)) == 1 else "multiple",
@@ -950,6 +950,8 @@ def change_of_released(world: World, customer: Customer, order: Order, part: Par
     at, unchecked = checked_at(order), not part.book.checks_anywhere()
     if part.book["allow_edit_after_release"] or unchecked or not (other_terms or rises):
         not_checked(world, customer, order, part, at, "change")
+        if unchecked and rises and tolerated and not other_terms:  # both say why it was not checked
+            world.expected.loose.add("reasons")
         net = 0 if is_beyond(order, part) else order.net
         if net < old_net:
             order.granted = max(0, order.granted - (old_net - net))
@@ -1115,10 +1117,10 @@ def posted(world: World, event: Event, part: Part) -> None:
     parts = sorted(parts, key=lambda part: part[0]) or [(due, amount)]
     invoice = Invoice(event["invoice_id"], event.get("order_id"), amount, currency, day, parts)
     customer.books.invoices[invoice.invoice_id] = invoice
-    match_early(customer, invoice)
+    match_early(customer, invoice, part)
 
 
-def match_early(customer: Customer, invoice: Invoice) -> None:
+def match_early(customer: Customer, invoice: Invoice, part: Part) -> None:
     """What payments and credit notes that came before the invoice meant for it, in the order in which that came."""
     books = customer.books
     wishes: list[tuple[int, Payment | CreditNote, tuple[str, str, str, int] | None]] = [
@@ -1132,19 +1134,28 @@ def match_early(customer: Customer, invoice: Invoice) -> None:
     for _, document, wish in sorted(wishes, key=lambda row: row[0]):
         if isinstance(document, Payment):
             assert wish is not None
-            settle_early(document, invoice, wish)
-        elif (amount := min(document.amount, invoice.open)) > 0:
+            settle_early(document, invoice, wish, part)
+        elif document.currency == invoice.currency and (amount := min(document.amount, invoice.open)) > 0:
             document.move = Move(document.credit_note_id, True, amount, 0)
             invoice.moves.append(("settled", document.move))
 
 
-def settle_early(payment: Payment, invoice: Invoice, wanted: tuple[str, str, str, int]) -> None:
-    """What was meant for the invoice, as far as it is open and the money is still there; cash before discount."""
+def settle_early(payment: Payment, invoice: Invoice, wanted: tuple[str, str, str, int], part: Part) -> None:
+    """What was meant for the invoice, as far as it is open and the money is still there; cash before discount.
+
+    In another currency at the rate of the payment's date, in proportion; without one it stays unapplied.
+    """
     payment.waiting.remove(wanted)
-    cash = min(minor(wanted[1], invoice.currency) or 0, invoice.open, payment.unapplied)
-    if cash > 0:
+    pair = (invoice.currency, payment.currency)
+    found, rate = part.rates.find(part.book["credit_rate_type"], *pair, payment.day)
+    wish, unapplied = minor(wanted[1], invoice.currency) or 0, payment.unapplied
+    cash = min(wish, invoice.open)
+    taken = cash if rate is None else convert(wish, *pair, rate) * cash // max(1, wish)
+    if taken > unapplied:
+        cash, taken = cash * unapplied // taken, unapplied
+    if found and cash > 0:
         discount = min(minor(wanted[2], invoice.currency) or 0, invoice.open - cash)
-        apply(payment, invoice, cash, discount, cash)
+        apply(payment, invoice, cash, discount, taken)
 
 
 def apply(payment: Payment, invoice: Invoice, cash: Money, discount: Money, taken: Money) -> None:
@@ -1536,7 +1547,7 @@ def release(world: World, event: Event, part: Part) -> None:
     if not event["release_reason"] or (reasons and event["release_reason"] not in reasons):
         raise Refused("invalid")
     assert order.entry is not None
-    waived = frozenset(reason["code"] for reason in order.entry["reasons"])
+    waived = frozenset(reason["code"] for reason in order.entry["reasons"]) - {"forced_hold"}
     kept = (order.rate, order.has_rate)
     world.take_rate(customer, order, part)
     found = judge(order, order.held_at, world.facts(customer, part, order))
