@@ -474,7 +474,10 @@ def rules_for(order: Order, checkpoint: str, facts: Facts, kind: str) -> Iterato
             continue
         if rule["type"] == "credit_limit_used" and not order.has_rate and not facts.customer.says("unlimited_credit"):
             continue
-        if (rule["type"] == "order_amount" and not order.has_rate) or lacks_rate(rule, order, facts):
+        in_credit_currency = rule["currency"] in ("", facts.customer.currency)
+        if rule["type"] == "order_amount" and not order.has_rate and in_credit_currency:
+            continue
+        if lacks_rate(rule, order, facts):
             continue
         if rule["type"] == "credit_limit_used" and not checks_limit(facts.book):
             continue

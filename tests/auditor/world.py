@@ -1693,6 +1693,8 @@ def check_order(world: World, event: Event, part: Part) -> None:
     kept = customer.books.orders.get(event["order_id"])
     order = order_from(event, event["order_id"]) if kept is None else replace(kept)
     take_new_state(order, event)
+    if kept is None:
+        order.delivered = customer.books.early_deliveries.get(order.order_id, "0")
     if kept is not None and kept.currency != order.currency:
         order.rate, order.has_rate = None, False
     customer.books.orders[order.order_id] = order
