@@ -41,6 +41,13 @@ def advance(work: Work, instant: Instant, ledgers: Ledgers, pools: Pools) -> Non
         _begin_day(work, date, ledgers, pools)
 
 
+def change_zone(work: Work, ledgers: Ledgers, pools: Pools) -> None:
+    """The business date is the clock's in the zone of the settings in force, from the settings on (spec 10.1)."""
+    date = day_of(work.partition.now, work.parameters.business_time_zone)
+    if date > work.today:
+        _begin_day(work, date, ledgers, pools)
+
+
 def _begin_day(work: Work, date: Day, ledgers: Ledgers, pools: Pools) -> None:
     if work.partition.taken:
         _file_events(work)

@@ -22,8 +22,12 @@ def evaluate(work: Work, ledger: Ledger, order_ids: Container[str] | None = None
     An order that does not fit does not block the next. What one takes, or is shown as ready for, the next no longer
     finds: credit is not offered twice.
     """
-    looked_at = released = offered = 0
+    looked_at = released = 0
     offers = work.parameters.automatic_release == "off" and not work.parameters.held_orders_consume_credit
+    offered = 0
+    if offers and order_ids is not None and ledger.group_id is None:
+        offered = _offered_before(work, ledger, order_ids)
+    ledger.account.open_orders_minor += offered
     for hold in in_priority(work, ledger):
         status: HoldStatus | Literal["released"] = hold.entry.status
         is_chosen = order_ids is None or hold.entry.order_id in order_ids
@@ -38,6 +42,17 @@ def evaluate(work: Work, ledger: Ledger, order_ids: Container[str] | None = None
             ledger.account.open_orders_minor += open_minor
     ledger.account.open_orders_minor -= offered
     return looked_at, released
+
+
+def _offered_before(work: Work, ledger: Ledger, order_ids: Container[str]) -> int:
+    """What the customer's other orders were shown as ready for, when only the chosen ones are looked at."""
+    return sum(
+        open_part_of(work, ledger, hold)
+        for hold in in_priority(work, ledger)
+        if hold.entry.order_id not in order_ids
+        and hold.entry.status == "ready_to_release"
+        and hold.entry.forced_reason is None
+    )
 
 
 def open_part_of(work: Work, ledger: Ledger, hold: Hold) -> int:

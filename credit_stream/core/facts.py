@@ -169,11 +169,14 @@ class Facts(Struct, eq=False, gc=False):
         return hit, (money.text(used, decimals), operator, threshold.text, self.currency)
 
     def uses_less_than(self, percent: str) -> tuple[bool, Line]:
-        """Whether the used share of the own limit is less than the percentage."""
+        """Whether the used share of the own limit is less than the percentage. Raises `RateMissing` where nobody knows
+        what the order would use."""
         used, total = self.used_after_minor, self.limit.total_minor
         decimals = self.work.currencies[self.currency]
         if total is None:
             return True, (money.text(used, decimals), "below", "unlimited", self.currency)
+        if self.order.rate is None:
+            raise RateMissing
         threshold = money.threshold(percent, total, decimals)
         hit = not threshold.is_passed_by(used, or_equal=True)
         return hit, (money.text(used, decimals), "below", threshold.text, self.currency)

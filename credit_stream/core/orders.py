@@ -73,6 +73,16 @@ def _place(work: Work, ledger: Ledger, event: OrderPlaced, known: Order | None) 
         answer(work, ledger, order, None, "order_entry", (codes.NOT_CHECKED,), "order")
 
 
+def _with_what_came_before(work: Work, ledger: Ledger, order: Order) -> Order:
+    """An order that somebody asks about as it would be placed: less what was invoiced before it came."""
+    asked = changed(order, delivered_minor=_early_delivered(order, work.currencies[order.currency]))
+    for invoice_id in order.early_invoices:
+        invoice = work.get(INVOICES, order.customer_id, invoice_id)
+        if invoice is not None and not invoice.voided:
+            asked, _ = less_invoice(ledger, asked, invoice)
+    return asked
+
+
 def _early_delivered(order: Order, decimals: int) -> int:
     """What was delivered before the order came, now that its currency is known; finer than that is rounded."""
     exact = money.ratio(order.early_delivered or "0")
@@ -258,6 +268,8 @@ def check_order(work: Work, ledger: Ledger, event: CheckOrder) -> Refusal | None
     if known is not None and known.placed and known.currency != event.currency:
         order = _in_other_currency(work, known, order)
     order = with_todays_rate(work, ledger, order)
+    if known is not None and not known.placed:
+        order = _with_what_came_before(work, ledger, order)
     forced = known is not None and is_forced(work, known)
     counted_as = known if known is not None and known.placed else None
     found = judge_in_place(work, ledger, order, known, "order_entry", forced=forced)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace as changed
 
 from credit_stream.core import money
-from credit_stream.core.calendar import Day, day_from_iso, iso
+from credit_stream.core.calendar import Day, Instant, day_from_iso, iso
 from credit_stream.core.events import GroupCondition, GroupCreditAnswered
 from credit_stream.core.limits import group_limit, is_below, passes
 from credit_stream.core.money import TOTAL_MINOR_MAX, TooLarge
@@ -295,7 +295,7 @@ class PoolLedger(Struct, eq=False, gc=False):
         line = [(request_id, row) for request_id, row in found if row is not None]
         priority = self.work.parameters.release_priority
         sign = {"oldest_first": 0, "smallest_first": 1, "largest_first": -1}[priority]
-        line.sort(key=lambda each: (sign * self._size(each[1]), each[1].since, each[1].customer_id, each[1].place))
+        line.sort(key=lambda each: (sign * self._size(each[1]), *_arrival(*each)))
         return line
 
     def _size(self, row: InLine) -> int:
@@ -353,6 +353,11 @@ class PoolLedger(Struct, eq=False, gc=False):
         if self.pool.published is not None:
             self.pool.published = None
             self.work.retract(EXPOSURES, self.group_id)
+
+
+def _arrival(request_id: str, row: InLine) -> tuple[Instant, str, int, int, str]:
+    """The place in line of orders of one size. A customer's requests are numbered: its tenth comes after its ninth."""
+    return row.since, row.customer_id, row.place, len(request_id), request_id
 
 
 def total_of(buckets: tuple[int, ...]) -> int:

@@ -28,7 +28,7 @@ from credit_stream.core import (
 )
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger, Ledgers
-from credit_stream.core.days import advance, remember_event
+from credit_stream.core.days import advance, change_zone, remember_event
 from credit_stream.core.evaluation import evaluate
 from credit_stream.core.events import Event
 from credit_stream.core.kept import decision_of_values, values_of
@@ -243,6 +243,8 @@ def _handle(work: Work, ledgers: Ledgers, pools: Pools, event: Event) -> Refusal
         return OF_GROUP[kind](work, pools.open(group_id), event)
     if kind in OF_MANY:
         refusal = OF_MANY[kind](work, event, ledgers)
+        if refusal is None and kind is events.SettingsPublished:
+            change_zone(work, ledgers, pools)
         if refusal is None and kind in REFERENCE:
             pools.look_again(kind is events.SettingsPublished)
         return refusal

@@ -65,8 +65,14 @@ class Order:
     reasons: list[str] = field(default_factory=list)
     entry: dict[str, Any] | None = None
     forced: str | None = None
-    waiting: list[dict[str, Any]] = field(default_factory=list)
-    asked: dict[str, Any] | None = None
+    waiting: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list)
+    """Events that came while it is pending, with their places."""
+    asked: str | None = None
+    """The question to its group that it waits for."""
+    in_line: str | None = None
+    """The question by which its group looks after it while it is on hold."""
+    in_report: Money = 0
+    """What of its open part the group knows."""
 
     @property
     def net(self) -> Money:
@@ -229,14 +235,15 @@ class Books:
     notes: dict[str, CreditNote] = field(default_factory=dict)
     early_deliveries: dict[str, str] = field(default_factory=dict)
     kept_rates: dict[tuple[str, str], Fraction | None] = field(default_factory=dict)
+    """The rate on each row, by kind and id: settling takes off exactly what posting added."""
+    lacking: set[tuple[str, str]] = field(default_factory=set)
+    """Rows that count when their rate comes."""
     arrivals: int = 0
 
     def next_arrival(self) -> int:
         """Numbers what came before its invoice: it is matched in the order in which it came."""
         self.arrivals += 1
         return self.arrivals
-
-    """The rate on each row, by kind and id: settling takes off exactly what posting added."""
 
     # --- orders -----------------------------------------------------------------------------------------------------
 
@@ -285,8 +292,9 @@ class Books:
         return self.worth(invoice.billed, invoice.currency, ("invoice", invoice.invoice_id))
 
     def worth(self, amount: Money, currency: str, row: tuple[str, str]) -> Money:
-        """An amount of a row in credit currency, at the rate kept on it."""
-        assert self.currency is not None
+        """An amount of a row in credit currency, at the rate kept on it; nothing while that is missing."""
+        if row in self.lacking or self.currency is None:
+            return 0
         return convert(amount, currency, self.currency, self.kept_rates.get(row))
 
     def own_part(self, order: Order, counting: Counting) -> tuple[Money, Money]:
@@ -304,7 +312,7 @@ class Books:
         sums = [0, 0, 0, 0, 0]
         if self.currency is None:
             return sums
-        for invoice in self.invoices.values():
+        for invoice in self.counted_invoices():
             rate = self.kept_rates.get(("invoice", invoice.invoice_id))
             for due, open_part, _ in invoice.open_parts(self.currency or invoice.currency, rate):
                 sums[OVERDUE if due < counting.today else CURRENT] += open_part
@@ -323,6 +331,10 @@ class Books:
         if counting.parameters["unapplied_payments_reduce_exposure"]:
             sums[UNAPPLIED] = self.unapplied()
         return sums
+
+    def counted_invoices(self) -> Iterator[Invoice]:
+        """Those that have their rate."""
+        return (each for each in self.invoices.values() if ("invoice", each.invoice_id) not in self.lacking)
 
     def consumes(self, order: Order, counting: Counting) -> bool:
         """Whether the undelivered part of the order takes credit (3.4)."""
@@ -346,7 +358,7 @@ class Books:
     def overdue(self, today: date) -> tuple[int, Money]:
         """Days of the oldest overdue instalment that is open, and how much is overdue."""
         days, amount = 0, 0
-        for invoice in self.invoices.values():
+        for invoice in self.counted_invoices():
             rate = self.kept_rates.get(("invoice", invoice.invoice_id))
             for due, open_part, left in invoice.open_parts(self.currency or invoice.currency, rate):
                 if due < today and left > 0:

@@ -112,6 +112,16 @@ FORMS: dict[str, tuple[str, str, str]] = {
 }
 """Topic, the field that is its key, and the fields besides the head; `!`: must be there."""
 
+INTERNAL = {
+    "JournalLinePosted": "credit.postings",
+    "GroupLimitPosted": "credit.postings",
+    "GroupMemberReported": "credit.group-requests",
+    "GroupCreditRequested": "credit.group-requests",
+    "GroupCreditAnswered": "credit.group-answers",
+    "GroupMembershipChanged": "credit.group-answers",
+}
+"""What tasks send each other (docs/groups.md), and on which topic. Nobody else writes it, so its form is right."""
+
 CHOICES = {
     "checkpoint": ("order_entry", "confirmation", "picking_list", "packing_slip", "invoice"),
     "posting": ("with_posting", "without_posting"),

@@ -73,7 +73,7 @@ def temporary_in_force(limits: list[TemporaryLimit], today: date) -> TemporaryLi
 
 @dataclass
 class Customer:
-    """A customer: profile, limits and documents."""
+    """A customer: profile, limits and documents, and what it and its group know of each other (`membership`)."""
 
     customer_id: str
     books: Books = field(default_factory=Books)
@@ -81,7 +81,19 @@ class Customer:
     limit: Money = 0
     expires: date | None = None
     risk_group: str | None = None
-    group: str | None = None
+    closed_group: str | None = None
+    """The group that it was told is closed."""
+    questions: dict[str, Any] = field(default_factory=dict)
+    """By id, what it has asked its group and has no answer to."""
+    told: Buckets | None = None
+    """What its group knows of it."""
+    counted_in: list[str] = field(default_factory=list)
+    """The groups that count it, the one that it joined last before those that it will leave."""
+    leaving: list[str] = field(default_factory=list)
+    number: int = 0
+    """Of the last report."""
+    entries: int = 0
+    """How many of its orders ever came on the hold list."""
     temporary: list[TemporaryLimit] = field(default_factory=list)
     policies: dict[str, Policy] = field(default_factory=dict)
 
@@ -95,16 +107,25 @@ class Customer:
         """An attribute of the profile."""
         return (self.profile or {}).get(attribute)
 
+    @property
+    def group(self) -> str | None:
+        """The group that it is in, announced or not; members of a closed group are in none (4.3)."""
+        named: str | None = self.says("customer_credit_group")
+        return None if named == self.closed_group else named
+
 
 @dataclass
 class GroupView:
-    """The group's limit and pool without the order, and the way of an amount into its currency."""
+    """What the group answered: its limit, its pool without the order and with it, in its currency."""
 
     group_id: str
     limit: Money
     pool: Money
-    into: Callable[[Money], Money]
+    after: Money
     currency: str
+    granted: bool = False
+    rate_missing: bool = False
+    """The pool cannot be told for want of an exchange rate."""
 
 
 @dataclass
@@ -118,8 +139,8 @@ class Facts:
     stale: bool = False
     group: GroupView | None = None
     offered: frozenset[str] = frozenset()
-    member_of: str | None = None
-    """The group that the customer names and that is not closed: it is asked, whether or not it was ever announced."""
+    in_none: bool = False
+    """The group has answered that it was never announced, or is closed."""
 
     def counting(self, without: str | None = None) -> Counting:
         """How to add up as of this check."""
@@ -148,7 +169,7 @@ def limit_of(facts: Facts) -> LimitView:
     view = LimitView("own", customer.limit, temporary.amount if temporary else None, policies, max(0, base + policies))
     if customer.says("unlimited_credit"):
         view.source, view.total = "unlimited", None
-    elif customer.group is not None and facts.book["check_group_limit"]:
+    elif customer.group is not None and facts.book["check_group_limit"] and not facts.in_none:
         if base > 0:
             view.source = "group_and_own"
         elif not customer.says("mandatory_credit_limit"):
@@ -211,9 +232,15 @@ class Judgement:
     limit: LimitView
     over_limit_by: Money
     asks_group: bool = False
+    conditions: list[dict[str, Any]] = field(default_factory=list)
+    """What the rules ask of the group."""
+    released_below: str | None = None
+    lacks_grant: bool = False
+    """The rules let it go, but the group has not set the credit aside."""
     pool: Money | None = None
     """What of the group's pool is not this order; None where the group has no say."""
     group_limit: Money | None = None
+    group_currency: str = ""
     waived_all: bool = False
 
 
@@ -222,40 +249,80 @@ def judge(order: Order, checkpoint: str, facts: Facts, forced: bool = False, may
 
     `may_ask` False: a forced hold does not wait for the group.
     """
-    asks = may_ask and asks_group(order, checkpoint, facts, forced)
-    found = verdict_of(order, checkpoint, facts if asks else replace(facts, group=None), forced)
-    found.asks_group = asks
-    if asks and facts.group is not None and found.reasons != ["excluded"]:
-        by_group(found, facts.group)
+    conditions, below = wishes(order, checkpoint, replace(facts, group=None), forced) if may_ask else ([], None)
+    asks = bool(conditions or below)
+    if facts.in_none or not may_ask or not has_a_say(order, facts):
+        facts = replace(facts, group=None)
+    found = verdict_of(order, checkpoint, facts, forced)
+    found.asks_group, found.conditions, found.released_below = asks, conditions, below
+    if facts.group is not None and (asks or looks_at_pool(found)):
+        by_group(found, facts.group, facts.customer.currency)
+        could_go = found.verdict == "released" and found.reasons not in (["excluded"], ["exclusion_rule"])
+        found.lacks_grant = could_go and bool(conditions) and not facts.group.granted
     return found
 
 
-def by_group(found: Judgement, group: GroupView) -> None:
-    """The limit that was checked is the group's too, and of two that are passed the more counts."""
+def looks_at_pool(found: Judgement) -> bool:
+    """Whether a rule that asks for no credit has seen the pool: of limit 0 in a group the used share is the group's."""
+    of_overdue = any(line.type == "overdue_amount" and line.kind == "blocking" for line in found.lines)
+    return found.limit.source == "group" and of_overdue
+
+
+def by_group(found: Judgement, group: GroupView, currency: str) -> None:
+    """The limit that was checked is the group's too, and of two that are passed the more counts.
+
+    What the pool is over in another currency is measured by what the order is in both.
+    """
     found.limit.source = "group" if found.limit.source == "group" else "group_and_own"
-    found.pool, found.group_limit = group.pool, group.limit
-    found.over_limit_by = max(found.over_limit_by, group.pool + group.into(found.open_amount) - group.limit, 0)
+    if group.rate_missing:
+        return
+    found.pool, found.group_limit, found.group_currency = group.pool, group.limit, group.currency
+    excess, counts = max(0, group.after - group.limit), group.after - group.pool
+    if group.currency != currency:
+        excess = half_even(Fraction(excess * found.open_amount, counts)) if counts > 0 else 0
+    found.over_limit_by = max(found.over_limit_by, excess)
 
 
-def asks_group(order: Order, checkpoint: str, facts: Facts, forced: bool) -> bool:
-    """Whether anything depends on the group (4.3, 5.2): not of unlimited members, excluded orders, returns, orders of
-    which nothing counts, nor where the own limit holds the order already."""
-    if facts.member_of is None or row_of(facts) not in ("group", "group_and_own") or is_excluded(order, facts):
-        return False
-    if not something_counts(order, facts) or not order.has_rate:
-        return False
-    alone = replace(facts, group=None)
-    found = figures(order, alone)
-    exclusions = seen_by("exclusion", order, checkpoint, alone, found)
+def wishes(order: Order, checkpoint: str, facts: Facts, forced: bool) -> tuple[list[dict[str, Any]], str | None]:
+    """What the rules ask of the group, and below which share of its limit an exclusion releases the order (4.3, 5.2).
+
+    Nothing where the own limit holds the order already.
+    """
+    nothing: tuple[list[dict[str, Any]], str | None] = ([], None)
+    facts = replace(facts, in_none=False)
+    if not has_a_say(order, facts):
+        return nothing
+    found = figures(order, facts)
+    exclusions = seen_by("exclusion", order, checkpoint, facts, found)
     if not forced and any(line.hit and is_release_order(line, facts) for line in exclusions):
-        return False
-    speaking = [
-        rule for rule in rules_for(order, checkpoint, alone, "exclusion") if rule["type"] == "credit_limit_used"
+        return nothing
+    excusing = [
+        rule for rule in rules_for(order, checkpoint, facts, "exclusion") if rule["type"] == "credit_limit_used"
     ]
-    if not forced and any(rule["release_order"] for rule in speaking):
-        return True
-    blocking = rules_for(order, checkpoint, alone, "blocking")
-    return any(depends_on_group(rule, order, alone, found, exclusions) for rule in blocking)
+    releasing = [rule["percent"] for rule in excusing if rule["release_order"] and not forced]
+    blocking = rules_for(order, checkpoint, facts, "blocking")
+    asking = [rule for rule in blocking if depends_on_group(rule, order, facts, found, exclusions)]
+    conditions = [condition_of(rule, excusing, facts) for rule in asking]
+    return conditions, max(releasing, key=Fraction, default=None)
+
+
+def has_a_say(order: Order, facts: Facts) -> bool:
+    """Whether the group's limit may matter: not of unlimited members, excluded orders, returns, what does not count."""
+    if facts.customer.group is None or row_of(facts) not in ("group", "group_and_own") or is_excluded(order, facts):
+        return False
+    return something_counts(order, facts) and order.has_rate
+
+
+def condition_of(rule: dict[str, Any], excusing: list[dict[str, Any]], facts: Facts) -> dict[str, Any]:
+    """What a rule asks: at most a share of the group's limit, or what an exclusion at a narrower level excuses."""
+    is_limit = rule["type"] == "credit_limit_used"
+    level = LEVELS.index(rule["scope"])
+    narrower = [other["percent"] for other in excusing if is_limit and LEVELS.index(other["scope"]) < level]
+    return {
+        "percent": rule["percent"],
+        "at_or_above": is_limit and facts.book["limit_boundary"] == "at_or_above",
+        "excused_below": max(narrower, key=Fraction, default=None),
+    }
 
 
 def depends_on_group(rule: dict[str, Any], order: Order, facts: Facts, found: Judgement, excuses: list[Line]) -> bool:
@@ -275,9 +342,8 @@ def depends_on_group(rule: dict[str, Any], order: Order, facts: Facts, found: Ju
 def row_of(facts: Facts) -> str:
     """The row of table 4.3 as the customer has it, whether or not its group was ever announced."""
     view = limit_of(facts)
-    if view.source == "own" and facts.member_of is not None and facts.book["check_group_limit"]:
-        base = view.base if view.temporary is None else view.temporary
-        return "group_and_own" if base > 0 or facts.customer.says("mandatory_credit_limit") else "group"
+    if view.source == "own" and facts.customer.group is not None and facts.book["check_group_limit"]:
+        return "group_and_own"  # Mandatory 0: the own limit holds every order, unless an exclusion excuses that.
     return view.source
 
 
@@ -313,9 +379,10 @@ def verdict_of(order: Order, checkpoint: str, facts: Facts, forced: bool) -> Jud
     blocking = seen_by("blocking", order, checkpoint, facts, found)
     for line in blocking:
         line.cancelled_by = excuse_for(line, exclusions)
+    blocking = [line for line in blocking if line.reason != GROUP_REASON or not own_part_holds(line, blocking)]
     found.lines = exclusions + blocking
     reasons = {line.reason for line in blocking if line.hit and line.cancelled_by is None}
-    reasons |= set(other_reasons(order, checkpoint, facts))
+    reasons |= set(other_reasons(order, checkpoint, facts, forced))
     if forced:
         reasons.add("forced_hold")
     if facts.book["stale_policy"] == "release" and reasons != {"stale_inputs"}:
@@ -324,6 +391,12 @@ def verdict_of(order: Order, checkpoint: str, facts: Facts, forced: bool) -> Jud
     waits = found.reasons and (found.reasons != ["stale_inputs"] or facts.book["stale_policy"] == "hold")
     found.verdict = "on_hold" if waits else "released"
     return found
+
+
+def own_part_holds(line: Line, lines: list[Line]) -> bool:
+    """Whether the rule's own part holds the order: then its group is not looked at (4.3)."""
+    own = (other for other in lines if other.rule_id == line.rule_id and other.reason != GROUP_REASON)
+    return any(other.hit and other.cancelled_by is None for other in own)
 
 
 def figures(order: Order, facts: Facts) -> Judgement:
@@ -361,7 +434,7 @@ def unknown_customer(found: Judgement, facts: Facts, forced: bool) -> Judgement:
     return found
 
 
-def other_reasons(order: Order, checkpoint: str, facts: Facts) -> Iterator[str]:
+def other_reasons(order: Order, checkpoint: str, facts: Facts, forced: bool) -> Iterator[str]:
     """Ranks (5.5), the effect of the account status, a missing rate and stale inputs (5.6)."""
     customer, book = facts.customer, facts.book
     effect = book.effects.get(customer.says("account_status"), "none")
@@ -374,6 +447,9 @@ def other_reasons(order: Order, checkpoint: str, facts: Facts) -> Iterator[str]:
     if discount and book["check_settlement_discount_rank"]:
         yield "settlement_discount_increased"
     lacking = (rule for rule in facts.book.rules if rule["enabled"] and speaks_for(rule, customer))
+    unknown_pool = facts.group is not None and facts.group.rate_missing
+    if unknown_pool and wishes(order, checkpoint, replace(facts, group=None), forced)[0]:
+        yield "exchange_rate_missing"
     if not order.has_rate or any(lacks_rate(rule, order, facts) for rule in lacking):
         yield "exchange_rate_missing"
     if facts.stale:
@@ -394,9 +470,14 @@ def rules_for(order: Order, checkpoint: str, facts: Facts, kind: str) -> Iterato
             continue
         if rule["checkpoints"] and checkpoint not in rule["checkpoints"]:
             continue
-        if rule["type"] in LIMIT_TYPES and ((nothing_counts and not excludes(rule)) or not order.has_rate):
+        if rule["type"] in LIMIT_TYPES and (nothing_counts or not order.has_rate) and not excludes(rule):
             continue
-        if (rule["type"] == "order_amount" and not order.has_rate) or lacks_rate(rule, order, facts):
+        if rule["type"] == "credit_limit_used" and not order.has_rate and not facts.customer.says("unlimited_credit"):
+            continue
+        in_credit_currency = rule["currency"] in ("", facts.customer.currency)
+        if rule["type"] == "order_amount" and not order.has_rate and in_credit_currency:
+            continue
+        if lacks_rate(rule, order, facts):
             continue
         if rule["type"] == "credit_limit_used" and not checks_limit(facts.book):
             continue
@@ -528,6 +609,8 @@ def overdue_amount(rule: dict[str, Any], order: Order, facts: Facts, found: Judg
     first = observed, limit = in_rule_currency(rule, amount, facts.customer.currency, facts)
     if excludes(rule):
         return [line_of(rule, 0 < observed < limit, *first) if amount else nothing_there(rule)]
+    if found.limit.source == "group" and facts.group is not None and facts.group.rate_missing:
+        return []
     if found.limit.source == "group" and facts.group is None:  # The share is the group's, which was not asked.
         return [] if observed > limit else [line_of(rule, False, *first)]
     used, of, much = share_used(rule, facts, found)
@@ -552,7 +635,7 @@ def own_limit(facts: Facts) -> Money:
     view = limit_of(facts)
     if view.total is not None:
         return view.total
-    plain = RuleBook({"parameters": facts.book.parameters | {"exposure_scope": "balance_and_orders"}})
+    plain = facts.book.with_scope("balance_and_orders")
     view = limit_of(Facts(facts.customer, plain, facts.rates, facts.today))
     return view.total or 0
 
@@ -560,7 +643,7 @@ def own_limit(facts: Facts) -> Money:
 def group_share(rule: dict[str, Any], facts: Facts, found: Judgement) -> tuple[Fraction, Fraction]:
     """The pool with the order in it, and the threshold's share of the group's limit."""
     assert facts.group is not None
-    return share(facts.group.pool + facts.group.into(found.open_amount), rule["percent"], facts.group.limit)
+    return share(facts.group.after, rule["percent"], facts.group.limit)
 
 
 def order_amount(rule: dict[str, Any], order: Order, facts: Facts, found: Judgement) -> list[Line]:
@@ -580,7 +663,9 @@ def credit_limit_used(rule: dict[str, Any], order: Order, facts: Facts, found: J
     lines = []
     if found.limit.source != "group":
         lines.append(own_part_of(rule, facts, found))
-    if facts.group is not None and (excludes(rule) or not any(line.hit for line in lines)):
+    if facts.group is not None and facts.group.rate_missing:
+        return [] if excludes(rule) else lines
+    if facts.group is not None:
         used, of = group_share(rule, facts, found)
         scale = Fraction(10 ** decimals(facts.group.currency))
         lines.append(line_of(rule, passed(rule, used, of, facts.book), used / scale, of / scale, GROUP_REASON))

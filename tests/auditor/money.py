@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split())
 THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
@@ -15,6 +16,7 @@ TWO_DECIMALS = frozenset(
     TMT TOP TRY TTD TWD TZS UAH USD UYU UZS VES WST YER ZAR ZMW""".split()
 )
 DECIMAL_TEXT = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+TEXTS_KEPT = 100_000
 Money = int
 """Minor units of a currency that stands beside it."""
 
@@ -31,12 +33,24 @@ def decimals(currency: str) -> int:
 
 def fraction(text: object) -> Fraction | None:
     """A decimal text as a number, None if it is none (a JSON number is none)."""
-    return Fraction(text) if isinstance(text, str) and DECIMAL_TEXT.fullmatch(text) else None
+    return number(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def number(text: str) -> Fraction | None:
+    """A text as a number; the same few texts come again and again."""
+    return Fraction(text) if DECIMAL_TEXT.fullmatch(text) else None
 
 
 def minor(text: object, currency: str) -> Money | None:
     """A decimal text in minor units; None if it is none or has more decimals than the currency."""
-    value = fraction(text)
+    return units_of(text, currency) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=TEXTS_KEPT)
+def units_of(text: str, currency: str) -> Money | None:
+    """The same of a text."""
+    value = number(text)
     if value is None:
         return None
     units = value * 10 ** decimals(currency)
@@ -50,9 +64,10 @@ def half_even(value: Fraction) -> int:
 
 def convert(amount: Money, source: str, target: str, rate: Fraction | None) -> Money:
     """An amount in another currency; no rate: it is the same currency."""
-    if rate is None:
+    if rate is None or not amount:
         return amount
-    return half_even(Fraction(amount, 10 ** decimals(source)) * rate * 10 ** decimals(target))
+    worth, units = amount * rate.numerator * 10 ** decimals(target), rate.denominator * 10 ** decimals(source)
+    return half_even(Fraction(worth, units))
 
 
 def shown(amount: Money, currency: str) -> str:

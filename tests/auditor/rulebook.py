@@ -61,6 +61,16 @@ RULE: Document = {
     "enabled": True,
     "hold_reason": "",
 }
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "exposure_scope": ("balance", "balance_and_delivered", "balance_and_orders", "none"),
+    "limit_boundary": ("above", "at_or_above"),
+    "unknown_customer": ("hold", "release"),
+    "evaluate_on": ("event", "command"),
+    "automatic_release": ("off", "without_posting", "with_posting"),
+    "release_priority": ("oldest_first", "smallest_first", "largest_first"),
+    "stale_policy": ("hold", "release"),
+}
+"""Parameters that are one of a few words."""
 RULE_TYPES = (
     "days_overdue",
     "account_status",
@@ -99,6 +109,12 @@ class RuleBook:
         self.actors = {row["id"] for row in given.get("actors", [])}
         self.with_actors = bool(self.actors)
 
+    def with_scope(self, scope: str) -> RuleBook:
+        """The same with another scope of exposure."""
+        found = copy.copy(self)
+        found.parameters = self.parameters | {"exposure_scope": scope}
+        return found
+
     def __getitem__(self, parameter: str) -> Any:
         return self.parameters[parameter]
 
@@ -120,8 +136,11 @@ def faults(document: Document) -> Iterator[str]:
     """Why the document is refused; nothing if it is not."""
     for name in document.keys() - {"parameters", "checkpoints", "rules", *TABLES}:
         yield f"unknown table {name}"
-    for name in document.get("parameters", {}).keys() - PARAMETERS.keys():
-        yield f"unknown parameter {name}"
+    for name, value in document.get("parameters", {}).items():
+        if name not in PARAMETERS:
+            yield f"unknown parameter {name}"
+        elif type(value) is not type(PARAMETERS[name]) or value not in CHOICES.get(name, (value,)):
+            yield f"no value of {name}: {value!r}"
     yield from faults_of_checkpoints(document)
     ids = [rule.get("id") for rule in document.get("rules", [])]
     for rule in document.get("rules", []):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-MODEL = ("auditor", "world", "judge", "books", "forms", "rulebook", "money", "pool", "histories")
+MODEL = ("auditor", "world", "judge", "books", "forms", "rulebook", "money", "pool", "membership", "histories")
 """The modules of the second model and its histories; `driving` and the tests bring the product to it."""
 
 

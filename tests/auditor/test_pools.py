@@ -1,100 +1,98 @@
-"""The concurrent style: groups answer later, and no pool may be released above its limit (spec 5.2).
+"""Members and their group, moment by moment: no pool may be released above its limit (spec 5.2).
 
-The outputs here are written by hand, as two members on two partitions would put them out.
+The product plays the part of both tasks; then something that one told the other is tampered with, and the auditor must
+find it where it was told, not where it shows.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Callable
+from typing import Any
 
-from tests.auditor.auditor import Auditor, Finding, Output
-from tests.auditor.world import Event, Value
+import pytest
 
-DOCUMENT: Value = {"rules": [{"id": "limit", "type": "credit_limit_used"}]}
-ZERO = dict.fromkeys("current_invoices overdue_invoices open_orders delivered_not_invoiced unapplied".split(), "0.00")
+from tests.auditor.auditor import Auditor
+from tests.auditor.driving import Json, Step, audited, steps
+
+DOCUMENT: Json = {"rules": [{"id": "limit", "type": "credit_limit_used"}]}
 
 
-def event(number: int, kind: str, **fields: object) -> Event:
+def event(number: int, kind: str, **fields: object) -> Json:
     """The numbered event: one a second."""
     return {"type": kind, "event_id": f"e{number}", "occurred_at": f"2026-03-02T09:00:{number:02d}Z"} | fields
 
 
-def exposure(customer: str, orders: str) -> Output:
-    """The record of a member without a limit of its own."""
-    value = ZERO | {"party": "customer", "customer_id": customer, "group_id": None, "currency": "USD"}
-    value |= {"open_orders": orders, "exposure": orders, "limit": "0.00", "available": minus(orders)}
-    value |= {"utilization_percent": None, "business_date": "2026-03-02"}
-    return {"topic": "credit.exposures", "key": customer, "type": "Exposure", "value": value}
+def order(number: int, customer: str, amount: str) -> Json:
+    """An order of a member."""
+    fields = {"order_id": f"O{number}", "customer_id": customer, "amount": amount, "currency": "USD"}
+    return event(number, "OrderPlaced", **fields)
 
 
-def minus(amount: str) -> str:
-    """What is available of nothing."""
-    return amount if amount == "0.00" else f"-{amount}"
-
-
-def released(customer: str, number: int, amount: str, pool: str, verdict: str = "released") -> Output:
-    """A decision by a group with a limit of 1,000 that had `pool` without this order."""
-    used = str(Decimal(pool) + Decimal(amount))
-    line = {"rule_id": "limit", "type": "credit_limit_used", "kind": "blocking", "hit": verdict != "released"}
-    line |= {"observed": used, "operator": "above", "threshold": "1000.00", "unit": "USD", "cancelled_by": None}
-    limit = {"source": "group", "base": "0.00", "temporary": None, "policies": "0.00", "total": "0.00"}
-    value: Value = {"decision_id": f"e{number}/O{number}", "order_id": f"O{number}", "customer_id": customer}
-    value |= {"group_id": "G1", "legal_entity": "", "checkpoint": "order_entry", "pro_forma": False}
-    value |= {"verdict": verdict, "reasons": [] if verdict == "released" else ["group_credit_limit_exceeded"]}
-    value |= {"rules": [line], "order_amount": amount, "order_open_amount": amount, "currency": "USD"}
-    value |= {"exposure_before": ZERO | {"total": "0.00"}}
-    value |= {"exposure_after": ZERO | {"open_orders": amount, "total": amount}}
-    value |= {"limit": limit | {"group_total": "1000.00", "group_exposure": pool}, "exchange_rate": None}
-    value |= {"business_date": "2026-03-02", "settings_version": 1, "as_of": {"invoices": -1, "payments": -1}}
-    value |= {"input": {"topic": "credit.orders", "partition": 0, "offset": 0, "event_id": f"e{number}"}}
-    value |= {"actor": None, "release_reason": None, "posting": None, "approvals": [], "supersedes": None}
-    value |= {"cause": "group_answer"}
-    return {"topic": "credit.decisions", "key": value["order_id"], "type": "CreditDecision", "value": value}
-
-
-def pool_of_two() -> Auditor:
-    """Two members without limits of their own in a group with 1,000; each has placed an order that waits."""
-    auditor = Auditor(DOCUMENT, follow=False)
+def two_members() -> list[Step]:
+    """Two members without limits of their own in a group with 1,000: 600 for the first; 600 for the second has to wait,
+    and is ready when the first is cancelled."""
     group = event(1, "CreditGroupUpdated", group_id="G1", credit_currency="USD", credit_limit="1000",
                   credit_limit_expires_on="2027-12-31")  # fmt: skip
-    assert not auditor.take(group, [])
-    for number, customer in ((2, "A"), (3, "B")):
-        profile = event(number, "CustomerUpdated", customer_id=customer, credit_currency="USD", credit_limit="0",
-                        customer_credit_group="G1")  # fmt: skip
-        assert not auditor.take(profile, [exposure(customer, "0.00")])
-    for number, customer in ((4, "A"), (5, "B")):
-        order = event(number, "OrderPlaced", order_id=f"O{number}", customer_id=customer, amount="600", currency="USD")
-        assert not auditor.take(order, [exposure(customer, "600.00")]), "pending: it counts, the decision comes later"
-    return auditor
+    fields = {"credit_currency": "USD", "credit_limit": "0", "customer_credit_group": "G1"}
+    members = [event(number, "CustomerUpdated", customer_id=name, **fields) for number, name in ((2, "A"), (3, "B"))]
+    cancelled = event(6, "OrderCancelled", order_id="O4", customer_id="A")
+    return list(steps(DOCUMENT, [group, *members, order(4, "A", "600"), order(5, "B", "600"), cancelled]))
 
 
-def answer(auditor: Auditor, *outputs: Output) -> list[Finding]:
-    """A group's answer arrives at a member; these decisions and records follow."""
-    return auditor.take({"type": "GroupCreditAnswered"}, outputs)
+def at_step(history: list[Step], event_id: str, kind: str, number: int = 0) -> int:
+    """The step that put out the record of the type that follows the event, the numbered one."""
+    begin = next(
+        at for at, (taken, _) in enumerate(history) if isinstance(taken, dict) and taken["event_id"] == event_id
+    )
+    found = [at for at, (_, outputs) in enumerate(history) for output in outputs if output["type"] == kind]
+    return [at for at in found if at >= begin][number]
 
 
-def input_at(output: Output, offset: int) -> Output:
-    """The decision with the place of the order that caused it."""
-    output["value"]["input"]["offset"] = offset
-    return output
+Tampering = tuple[str, str, Callable[[Any], object]]
+TAMPERED: dict[str, Tampering] = {
+    "credit that is not there is granted": ("e5", "GroupCreditAnswered", lambda told: told.update(granted=True)),
+    "credit that is there is refused": ("e4", "GroupCreditAnswered", lambda told: told.update(granted=False)),
+    "the pool is said to be smaller": ("e5", "GroupCreditAnswered", lambda told: told.update(before="0.00")),
+    "the limit is said to be higher": ("e5", "GroupCreditAnswered", lambda told: told.update(limit="2000.00")),
+    "nobody in line is told": ("e6", "GroupCreditAnswered", lambda told: told.update(waits=False)),
+    "a member tells less than it owes": ("e4", "GroupMemberReported", lambda told: told.update(open_orders="599.99")),
+    "a member asks for less": ("e5", "GroupCreditRequested", lambda told: told.update(amount="400.00")),
+    "a member says that it has told": ("e5", "GroupCreditRequested", lambda told: told.update(included="600.00")),
+    "a member asks for half the limit": ("e5", "GroupCreditRequested", lambda told: told.update(conditions=[])),
+    "a member leaves that does not": ("e4", "GroupMemberReported", lambda told: told.update(is_member=False)),
+    "a release without a grant": ("e5", "CreditDecision", lambda made: made.update(verdict="released")),
+}
 
 
-def test_the_first_of_two_orders_gets_the_credit() -> None:
-    """A decision that came later by the group's figures follows from them; the other order waits still."""
-    auditor = pool_of_two()
-    assert not answer(auditor, input_at(released("A", 4, "600.00", "0.00"), 0))
+@pytest.mark.parametrize("name", TAMPERED)
+def test_what_tasks_tell_each_other_is_looked_at_where_it_is_told(name: str) -> None:
+    """What went before is clean, and that very step is not."""
+    event_id, kind, tamper = TAMPERED[name]
+    history = two_members()
+    at = at_step(history, event_id, kind, 1 if (event_id, kind) == ("e4", "GroupMemberReported") else 0)
+    tamper(next(output["value"] for output in history[at][1] if output["type"] == kind))
+    auditor = Auditor(DOCUMENT)
+    for number, (taken, outputs) in enumerate(history[: at + 1]):
+        findings = auditor.take(taken, outputs)
+        assert bool(findings) == (number == at), [str(finding) for finding in findings]
 
 
-def test_credit_that_is_granted_twice_is_found_although_each_decision_agrees_with_itself() -> None:
-    """Both members heard a pool of nothing: 1,200 of 1,000 are released."""
-    auditor = pool_of_two()
-    assert not answer(auditor, input_at(released("A", 4, "600.00", "0.00"), 0))
-    findings = answer(auditor, input_at(released("B", 5, "600.00", "0.00"), 1))
-    assert [finding.text for finding in findings] == ["pool of G1 over-released"]
+@pytest.mark.parametrize("kind", ["GroupMemberReported", "GroupCreditRequested", "GroupCreditAnswered"])
+def test_what_is_not_told_is_missed(kind: str) -> None:
+    """A report, a question or an answer that was never sent."""
+    history = two_members()
+    at = at_step(history, "e4", kind)
+    history[at][1].remove(next(output for output in history[at][1] if output["type"] == kind))
+    findings, _ = audited(DOCUMENT, history)
+    assert [number for number, _ in findings][:1] == [at]
 
 
-def test_a_release_that_does_not_follow_from_the_groups_own_figures_is_found() -> None:
-    """The group had 600 in its pool, and 600 more are above 1,000."""
-    auditor = pool_of_two()
-    findings = answer(auditor, input_at(released("A", 4, "600.00", "600.00"), 0))
-    assert any("verdict" in finding.text for finding in findings)
+def test_between_the_question_and_the_answer_anything_may_lie() -> None:
+    """Both orders are placed before either question reaches the group: the first to reach it gets the credit."""
+    history = two_members()
+    first, second = (
+        at for at, (taken, _) in enumerate(history) if isinstance(taken, dict) and taken["type"] == "OrderPlaced"
+    )
+    findings, _ = audited(DOCUMENT, [*history[: first + 1], history[second], *history[first + 1 : second]])
+    place = [finding for _, finding in findings if "input offset" in finding.text]
+    assert not [finding for _, finding in findings if finding not in place]

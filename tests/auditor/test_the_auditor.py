@@ -46,7 +46,7 @@ def small_history() -> list[Step]:
               lines=[line], customer_id=None),
         event(9, "PostLimitJournal", actor="ana", journal_id="J1", customer_id=None),
         event(10, "ReleaseOrder", order_id="O3", actor="ana", release_reason="agreed"),
-        event(11, "OrderCheckpointReached", order_id="O3", checkpoint="confirmation"),
+        event(12, "OrderCheckpointReached", order_id="O3", checkpoint="confirmation"),
         order,
     ]  # fmt: skip
     return list(steps(DOCUMENT, events))
@@ -138,16 +138,16 @@ TAMPERED: dict[str, tuple[int, Tamper]] = {
     "available off": (1, changed("Exposure", "available", "400.01")),
     "utilisation off": (1, changed("Exposure", "utilization_percent", "60.01")),
     "payment not taken off": (4, changed("Exposure", "current_invoices", "600.00")),
-    "limit change missing": (8, without("LimitChanged")),
-    "limit change doubled": (8, doubled("LimitChanged")),
-    "limit change off": (8, changed("LimitChanged", "new_limit", "1500.01")),
-    "limit change of nobody": (8, changed("LimitChanged", "actor", None)),
+    "limit change missing": (9, without("LimitChanged")),
+    "limit change doubled": (9, doubled("LimitChanged")),
+    "limit change off": (9, changed("LimitChanged", "new_limit", "1500.01")),
+    "limit change of nobody": (9, changed("LimitChanged", "actor", None)),
     "journal not posted": (8, changed("LimitJournal", "status", "draft")),
-    "dead letter missing": (9, without("DeadLetter")),
-    "dead letter for another reason": (9, changed("DeadLetter", "reason", "unknown_reference")),
-    "repeat decided anew": (11, changed("CreditDecision", "decision_id", "e12/O1")),
-    "repeat without its decision": (11, without("CreditDecision")),
-    "repeat with a different decision": (11, changed("CreditDecision", "exposure_before.total", "1.00")),
+    "dead letter missing": (10, without("DeadLetter")),
+    "dead letter for another reason": (10, changed("DeadLetter", "reason", "unknown_reference")),
+    "repeat decided anew": (12, changed("CreditDecision", "decision_id", "e12/O1")),
+    "repeat without its decision": (12, without("CreditDecision")),
+    "repeat with a different decision": (12, changed("CreditDecision", "exposure_before.total", "1.00")),
 }
 
 

@@ -1,15 +1,16 @@
 """What must follow from each event: the second model of the whole (spec 1 to 8), from events to expected records.
 
-A `World` takes events one at a time, each with the partition that took it, and says what must come out. In `follow`
-style groups answer at once, as in `credit-stream process`; otherwise their answers are read from the decisions that
-came (`overheard`), and only what the customer's partition itself can know is expected.
+A `World` takes events one at a time, each with the partition that took it, and says what must come out. What tasks
+send each other (lines of journals, reports, questions and answers of groups) comes as events too: at the moment at
+which it is put out its content must be what the books here say, and at the moment at which it is taken it is a fact.
+Between the two may lie anything.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -31,11 +32,9 @@ from tests.auditor.books import (
     total,
 )
 from tests.auditor.judge import (
-    GROUP_REASON,
     REASON_ORDER,
     Customer,
     Facts,
-    GroupView,
     Judgement,
     Line,
     Policy,
@@ -44,13 +43,35 @@ from tests.auditor.judge import (
     limit_of,
     temporary_in_force,
 )
+from tests.auditor.membership import (
+    ENDS,
+    TOLD,
+    WAITS_BEHIND,
+    Asks,
+    Question,
+    answered,
+    ask,
+    ask_again,
+    included_of,
+    look_at_held,
+    look_at_reports,
+    membership_changed,
+    note_reported,
+    put_off,
+    view_of,
+)
 from tests.auditor.money import Money, convert, fraction, in_places, minor, shown
+from tests.auditor.pool import Group, Member, Wish
 from tests.auditor.rulebook import RuleBook, faults, read_document
 
 Event = dict[str, Any]
 Value = dict[str, Any]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_DAY = EPOCH.date()
+NUMBERED = ("credit.group-requests", "credit.group-answers")
+"""What tells by its own numbers what was here before."""
+OWN_IDS = (forms.SETTINGS, "credit.postings")
+"""Topics whose event ids are a name space of their own."""
 NOT_MODELLED = ("UpdateRiskScores", "UpdateBalanceStatistics", "SubmitForApproval", "Approve", "Decline", "Recall",
                 "ResubmitDeadLetter")  # fmt: skip
 FREEING = ("CreditNotePosted", "InvoiceVoided", "PaymentReceived", "PaymentApplied", "CustomerUpdated",
@@ -59,30 +80,6 @@ FREEING = ("CreditNotePosted", "InvoiceVoided", "PaymentReceived", "PaymentAppli
 
 class Refused(Exception):
     """The event is a dead letter; the reason is its text."""
-
-
-@dataclass
-class Group:
-    """A customer credit group and what each member last put into its pool."""
-
-    group_id: str
-    currency: str
-    limit: Money
-    expires: date
-    partition: int
-    closed: bool = False
-    temporary: list[TemporaryLimit] = field(default_factory=list)
-    parts: dict[str, tuple[Buckets, Buckets]] = field(default_factory=dict)
-    """By member: its buckets as it has them, and in the group's currency."""
-
-    def limit_on(self, today: date) -> Money:
-        """Its temporary limit if one is in force, else its limit."""
-        found = temporary_in_force(self.temporary, today)
-        return self.limit if found is None else found.amount
-
-    def buckets(self) -> Buckets:
-        """The sum over the members."""
-        return [sum(worth[at] for _, worth in self.parts.values()) for at in range(len(BUCKETS))]
 
 
 @dataclass
@@ -104,6 +101,10 @@ class Expected:
     exposures: dict[str, list[Value]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     """Keys of exposures that get a tombstone."""
+    told: list[Value] = field(default_factory=list)
+    """What other tasks must be told: answers of groups, and lines of journals."""
+    faults: list[tuple[str, Any, Any]] = field(default_factory=list)
+    """What did not follow from the books: text, what must be, what is."""
     limits: list[Value] = field(default_factory=list)
     journals: dict[str, Value] = field(default_factory=dict)
     dead: list[tuple[str | None, str]] = field(default_factory=list)
@@ -127,7 +128,10 @@ class Part:
     """The newest offset whose event was accepted."""
     newest: datetime | None = None
     customers: dict[str, Customer] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
     journals: dict[str, Journal] = field(default_factory=dict)
+    published: int = 0
+    """The version of the settings that were published last."""
     next_journal: int = 1
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -135,7 +139,7 @@ class Part:
 class World:
     """All partitions, and what must follow from the next event."""
 
-    def __init__(self, document: Value | None = None, partitions: int = 1, follow: bool = True) -> None:
+    def __init__(self, document: Value | None = None, partitions: int = 1) -> None:
         self.strict = False
         """Whether a person told to evaluate: then every entry that changes is published."""
         self.differs: Callable[[str, Value, Value | None], bool] = lambda order_id, mine, theirs: False
@@ -143,14 +147,19 @@ class World:
         self.parts = [Part(number, RuleBook(document)) for number in range(partitions)]
         if document is not None:
             for part in self.parts:
-                part.taken[forms.SETTINGS] = 1
-        self.follow = follow
-        self.groups: dict[str, Group] = {}
+                part.taken[forms.SETTINGS] = part.published = 1
         self.published: dict[str, Value] = {}
         self.expected = Expected()
         self.event: Event = {}
         self.input: Value = {}
-        self.overheard: dict[str, list[Value]] = {}
+        self.answers: dict[str, Event] = {}
+        """What a group has answered in this step, by order."""
+        self.requests: list[Value] = []
+        """The questions to groups that this step has put, as far as nobody has said yet that they had to be."""
+        self.reports: list[Value] = []
+        self.offers_seen = False
+        """Whether groups have told more than they were asked."""
+        self.clock_moved = False
         self.dirty: dict[str, Customer] = {}
         self.to_evaluate: dict[str, Customer] = {}
         self.by_date: dict[str, date] = {}
@@ -158,8 +167,6 @@ class World:
         self.touched_groups: set[str] = set()
         self.mentioned: Mapping[str, Value | None] = {}
         self.refused: set[str] = set()
-        self.asked = False
-        """Whether a check of this event waited for its group."""
 
     # --- taking an event --------------------------------------------------------------------------------------------
 
@@ -167,19 +174,26 @@ class World:
         self,
         event: Event | str,
         number: int = 0,
-        overheard: dict[str, list[Value]] | None = None,
+        place: Value | None = None,
         mentioned: Mapping[str, Value | None] | None = None,
         refused: Iterable[str] = (),
+        told: Iterable[Value] = (),
     ) -> Expected:
         """What must follow from the event in the partition.
 
-        `overheard`: the decisions that came, by order, for figures of groups; `mentioned`: entries that
-        were published, to look at what was looked at; `refused`: the dead letters, whose events do not move the clock.
+        `place`: topic and offset where it lies, else it is the next of its topic. `mentioned`: entries that were
+        published, to look at what was looked at; `refused`: the dead letters, whose events do not move the clock;
+        `told`: what was sent to other tasks.
         """
         self.mentioned, self.refused = mentioned or {}, set(refused)
         self.expected, part = Expected(), self.parts[number]
         self.dirty, self.to_evaluate, self.touched_groups, self.by_date = {}, {}, set(), {}
-        self.overheard, self.asked = overheard or {}, False
+        self.answers = {}
+        told = list(told)
+        self.requests = [value for value in told if value["type"] == "GroupCreditRequested"]
+        self.reports = [value for value in told if value["type"] == "GroupMemberReported"]
+        answers = [value["request_id"] for value in told if value["type"] == "GroupCreditAnswered"]
+        self.offers_seen = any(isinstance(event, str) or event.get("request_id") != asked for asked in answers)
         reason = self.unreadable(event)
         if reason is not None:
             self.expected.dead.append((event.get("event_id") if isinstance(event, dict) else None, reason))
@@ -187,10 +201,11 @@ class World:
                 part.taken[forms.FORMS[event["type"]][0]] += 1
             return self.expected
         assert isinstance(event, dict)
-        if event["type"] not in forms.FORMS:
-            return self.internal(part)
-        self.event, topic = event, forms.FORMS[event["type"]][0]
-        self.input = {
+        topic = forms.INTERNAL.get(event["type"]) or forms.FORMS[event["type"]][0]
+        if place is not None:
+            part.taken[topic] = place["offset"]
+        self.event = event
+        self.input = place or {
             "topic": topic,
             "partition": number,
             "offset": part.taken[topic],
@@ -203,12 +218,9 @@ class World:
             self.handle(event, part, topic)
         return self.expected
 
-    def internal(self, part: Part) -> Expected:
-        """An event between tasks: it brings answers, which are read from the decisions that came."""
-        for customer in part.customers.values():
-            self.settle_asked(customer, part)
-        self.publish_exposures(part)
-        return self.expected
+    def fault(self, text: str, wanted: Any, found: Any) -> None:
+        """Something that does not follow from the books."""
+        self.expected.faults.append((text, wanted, found))
 
     def unreadable(self, event: Event | str) -> str | None:
         """The reason code of an event that cannot be read by itself."""
@@ -220,14 +232,14 @@ class World:
         if not isinstance(event, dict):
             return "unreadable"
         if event.get("type") not in forms.FORMS:
-            return None if str(event.get("type")).startswith(("Group", "Journal")) else "invalid"
+            return None if event.get("type") in forms.INTERNAL else "invalid"
         return "invalid" if forms.fault(event) is not None else None
 
     def is_repeat(self, event: Event, part: Part, topic: str) -> bool:
         """Spec 2: the same again has no effect, the same id with other content is a dead letter."""
-        if topic == forms.CLOCK:
+        if topic == forms.CLOCK or topic in NUMBERED:
             return False
-        key = (topic if topic == forms.SETTINGS else "", event["event_id"])
+        key = (topic if topic in OWN_IDS else "", event["event_id"])
         content = json.dumps({name: event[name] for name in sorted(event) if event[name] is not None}, sort_keys=True)
         known = part.seen.get(key)
         if known is None:
@@ -243,8 +255,10 @@ class World:
         """Spec 10.1: now is the newest tick or event, never going back."""
         instant = forms.instant(event.get("instant") or event["occurred_at"])
         assert instant is not None
+        self.clock_moved = instant > part.now
         part.now = max(part.now, instant)
-        before, part.today = part.today, part.now.astimezone(ZoneInfo(part.book["business_time_zone"])).date()
+        before, zone = part.today, ZoneInfo(part.book["business_time_zone"])
+        part.today = max(before, part.now.astimezone(zone).date())
         if part.today > before > EPOCH.date():
             self.roll(part, before)
 
@@ -252,14 +266,22 @@ class World:
         """Spec 10.2: the business date moves."""
         for customer in part.customers.values():
             self.expire(customer, before, part.today)
+            count_what_lacked(self, customer, part)
             self.dirty[customer.customer_id] = customer
             if part.book["evaluate_on"] == "event":
                 self.to_evaluate[customer.customer_id] = customer
                 self.by_date[customer.customer_id] = before
-        for group in self.groups.values():
-            if group.partition == part.number and not group.closed:
+        for group in part.groups.values():
+            if not group.closed and group.is_known:
                 self.expire(group, before, part.today)
                 self.touched_groups.add(group.group_id)
+                group.freed |= self.begins_or_ends(group, before, part.today)
+
+    def begins_or_ends(self, group: Group, before: date, today: date) -> bool:
+        """Whether the group's limit, or a temporary one, is another since the date moved."""
+        days = [group.expires + timedelta(1)]
+        days += [day for limit in group.temporary for day in (limit.first, limit.last + timedelta(1))]
+        return any(before < day <= today for day in days)
 
     def expire(self, party: Customer | Group, before: date, today: date) -> None:
         """`LimitExpired` of a limit and of temporary limits whose last day is over."""
@@ -277,6 +299,16 @@ class World:
                 value |= {"from_date": str(limit.first), "to_date": str(limit.last), "journal_id": limit.journal_id}
                 self.expected.limits.append(value | self.party_of(party))
 
+    def take_over_expiry(self, customer: Customer, text: str | None) -> None:
+        """Joining a group sets the customer's limit expiry date to the group's (4.3)."""
+        expires = None if text is None else date.fromisoformat(text)
+        if expires is None or customer.expires == expires or customer.profile is None:
+            return
+        limit = self.show(customer, customer.limit)
+        value = {"type": "LimitChanged", "old_limit": limit, "new_limit": limit, "reason": "joined_group"}
+        self.expected.limits.append(value | self.party_of(customer) | {"expires_on": text})
+        customer.expires = expires
+
     def party_of(self, party: Customer | Group) -> Value:
         """How a record names whom it is about."""
         if isinstance(party, Group):
@@ -290,39 +322,71 @@ class World:
     def handle(self, event: Event, part: Part, topic: str) -> None:
         """Carries the event out, looks at held orders, and publishes exposures."""
         customer = None
-        if event.get("customer_id") and topic not in (forms.GROUPS,):
+        if event.get("customer_id") and topic not in (forms.GROUPS, "credit.group-requests"):
             customer = self.customer(part, event["customer_id"])
             self.dirty[customer.customer_id] = customer
         before = None if customer is None else self.exposed(customer, part)
-        if topic == forms.COMMANDS and part.book.with_actors and event["actor"] not in part.book.actors:
-            self.expected.dead.append((event["event_id"], "not_allowed"))
-            part.seen.pop(("", event["event_id"]), None)
-            return
-        settled = len(self.expected.dead)
         read = part.read.get(topic, -1)
         if topic in part.read:
             part.read[topic] = part.taken[topic] - 1
-        try:
-            HANDLERS[event["type"]](self, event, part)
-        except Refused as refused:
-            if topic in part.read:
-                part.read[topic] = read
-            self.expected.dead.append((event["event_id"], str(refused)))
-            part.seen.pop((topic if topic == forms.SETTINGS else "", event["event_id"]), None)
-        accepted = len(self.expected.dead) == settled or self.expected.dead[-1][1] == "limit_change_refused"
-        if accepted and topic in (forms.INVOICES, forms.PAYMENTS):
+        newest = part.newest
+        if topic in part.read:
             instant = forms.instant(event["occurred_at"])
             assert instant is not None
             part.newest = instant if part.newest is None else max(part.newest, instant)
+        accepted = self.carry_out(event, self.input, part)
+        if not accepted and topic in part.read:
+            part.read[topic], part.newest = read, newest
         if accepted and customer is not None and part.book["evaluate_on"] == "event":
             after = self.exposed(customer, part)
             if event["type"] in FREEING or (before is not None and total(after) < total(before)):
                 self.to_evaluate[customer.customer_id] = customer
                 self.by_date.pop(customer.customer_id, None)
-        self.finish(part)
+        if accepted:
+            self.finish(part)
+
+    def carry_out(self, event: Event, place: Value, part: Part) -> bool:
+        """Does what the event says, or has it wait behind a check; False: it is refused, and its id is free again."""
+        topic = forms.INTERNAL.get(event["type"]) or forms.FORMS[event["type"]][0]
+        if self.waits_behind(event, place, part):
+            return True
+        try:
+            if topic == forms.COMMANDS and part.book.with_actors and event["actor"] not in part.book.actors:
+                raise Refused("not_allowed")
+            HANDLERS[event["type"]](self, event, part)
+        except Refused as refused:
+            self.expected.dead.append((event["event_id"], str(refused)))
+            part.seen.pop((topic if topic in OWN_IDS else "", event["event_id"]), None)
+            return False
+        except Asks as asks:
+            put_off(self, asks, event, part)
+        return True
+
+    def waits_behind(self, event: Event, place: Value, part: Part) -> bool:
+        """What comes for an order that waits for its group waits behind it (decisions, 5.2)."""
+        customer = part.customers.get(event.get("customer_id") or "")
+        order = None if customer is None else customer.books.orders.get(event.get("order_id") or "")
+        if order is None or order.asked is None or event["type"] not in WAITS_BEHIND | ENDS:
+            return False
+        if event["type"] in ENDS and not order.waiting:
+            return False
+        order.waiting.append((event, place))
+        return True
+
+    def go_on_with(self, event: Event, place: Value, part: Part) -> None:
+        """An event of before, as if it came now; its decisions are its own."""
+        here = self.event, self.input
+        self.event, self.input = event, place
+        customer = self.customer(part, event["customer_id"])
+        before = self.exposed(customer, part)
+        accepted = self.carry_out(event, place, part)
+        fell = total(self.exposed(customer, part)) < total(before)
+        if accepted and (event["type"] in FREEING or fell) and part.book["evaluate_on"] == "event":
+            self.to_evaluate[customer.customer_id] = customer
+        self.event, self.input = here
 
     def finish(self, part: Part) -> None:
-        """Evaluations in order of customers, exposures, offers of groups.
+        """Evaluations in order of customers, exposures, what groups are told and what they offer.
 
         What must be looked at is what something may have freed (7.4); what was looked at all the same must be right.
         """
@@ -332,9 +396,18 @@ class World:
             held = [order.order_id for order in customer.books.orders.values() if order.entry is not None]
             if customer.customer_id not in self.to_evaluate and any(self.was_looked_at(order) for order in held):
                 self.evaluate(customer, part)
+        for request in self.requests:
+            customer = self.customer(part, request["customer_id"])
+            self.dirty[customer.customer_id] = customer
         self.publish_exposures(part)
-        if self.follow:
-            self.offer_from_groups(part)
+        for customer in self.dirty.values():
+            look_at_held(self, customer, part)
+            mine = [report for report in self.reports if report["customer_id"] == customer.customer_id]
+            look_at_reports(self, customer, part, mine)
+            note_reported(customer, part)
+        for report in self.reports:
+            if report["customer_id"] not in self.dirty:
+                self.fault("a report of nobody who was looked at", None, report)
 
     def was_looked_at(self, order_id: str) -> bool:
         """Whether an entry was published that is not the one expected so far: it must be what an evaluation says."""
@@ -360,19 +433,20 @@ class World:
                 buckets = self.exposed(customer, part)
                 limit = limit_of(self.facts(customer, self.plain(part)))
                 self.publish_exposure(customer, buckets, limit.total, part)
-                self.report(customer, buckets, part)
         for group_id in sorted(self.touched_groups):
-            group = self.groups[group_id]
+            group = part.groups[group_id]
+            if group.freed or self.offers_seen:
+                self.expected.told += group.offers(part)
+            group.freed = False
             if group.closed:
                 if self.published.pop(f"group/{group_id}", None) is not None:
                     self.expected.gone.add(f"group/{group_id}")
-                continue
-            self.publish_exposure(group, group.buckets(), group.limit_on(self.parts[group.partition].today), part)
+            elif group.is_known:
+                self.publish_exposure(group, group.buckets(), group.limit_on(part.today), part)
 
     def plain(self, part: Part) -> Part:
         """The partition with a scope under which there is a limit: the limit of a record does not go by the scope."""
-        book = RuleBook(part.book.document, part.book.version)
-        book.parameters = part.book.parameters | {"exposure_scope": "balance_and_orders"}
+        book = part.book.with_scope("balance_and_orders")
         return Part(part.number, book, part.rates, part.now, part.today)
 
     def publish_exposure(self, party: Customer | Group, buckets: Buckets, limit: Money | None, part: Part) -> None:
@@ -392,63 +466,18 @@ class World:
             self.published[key] = value
             self.expected.exposures.setdefault(key, []).append(value | {"business_date": str(part.today)})
 
-    def report(self, customer: Customer, buckets: Buckets, part: Part) -> None:
-        """A member's exposure in the group's currency, at the rate of the date on which it last changed (15, 1.2)."""
-        group = self.groups.get(customer.group or "")
-        if group is None or customer.profile is None:
-            return
-        known = group.parts.get(customer.customer_id)
-        if known is None or known[0] != buckets:
-            pair = (customer.currency, group.currency)
-            _, rate = part.rates.find(part.book["credit_rate_type"], *pair, part.today)
-            worth = [convert(amount, *pair, rate) for amount in buckets]
-            group.parts[customer.customer_id] = (buckets, worth)
-            self.touched_groups.add(group.group_id)
-
     def facts(self, customer: Customer, part: Part, order: Order | None = None, offered: Iterable[str] = ()) -> Facts:
         """What a check looks at."""
         age = part.book["max_input_age_minutes"]
         stale = age >= 0 and part.newest is not None and part.now - part.newest > timedelta(minutes=age)
-        member_of = self.group_shown(customer)
-        facts = Facts(customer, part.book, part.rates, part.today, stale, None, frozenset(offered), member_of)
-        if order is not None:
-            facts.group = self.group_view(customer, order, part, facts)
+        facts = Facts(customer, part.book, part.rates, part.today, stale, None, frozenset(offered))
+        answer = None if order is None else self.answers.get(order.order_id)
+        if answer is not None and order is not None:
+            facts.in_none = not answer["is_known"]
+            if not facts.in_none:
+                counts = sum(customer.books.own_part(order, facts.counting()))
+                facts.group = view_of(answer, customer, counts)
         return facts
-
-    def group_shown(self, customer: Customer) -> str | None:
-        """The group that the profile names, announced or not; members of a closed group are in none (4.3)."""
-        named: str | None = customer.says("customer_credit_group")
-        group = self.groups.get(named or "")
-        return None if group is not None and group.closed else named
-
-    def group_view(self, customer: Customer, order: Order, part: Part, facts: Facts) -> GroupView | None:
-        """The pool without the order, as the group has it, or as the decision that came says it."""
-        if customer.group is None:
-            return None
-        if not self.follow:
-            return self.overheard_view(customer, order)
-        group = self.groups[customer.group]
-        pair = (customer.currency, group.currency)
-        found, rate = part.rates.find(part.book["credit_rate_type"], *pair, part.today)
-        if not found:
-            return None
-        without = customer.books.buckets(facts.counting(order.order_id))
-        for member in self.dirty.values():  # What members have become by this event they report before they ask.
-            self.report(member, self.exposed(member, part), part)
-        others = sum(total(worth) for member, (_, worth) in group.parts.items() if member != customer.customer_id)
-        pool = others + convert(total(without), *pair, rate)
-        limit = group.limit_on(self.parts[group.partition].today)
-        return GroupView(group.group_id, limit, pool, lambda amount: convert(amount, *pair, rate), group.currency)
-
-    def overheard_view(self, customer: Customer, order: Order) -> GroupView | None:
-        """The group's figures of the next decision on the order that came with this event."""
-        for value in self.overheard.get(order.order_id, ()):
-            limit = value.get("limit") or {}
-            if limit.get("group_total") is not None and limit.get("group_exposure") is not None:
-                currency = value["currency"]
-                figures = (minor(limit["group_total"], currency) or 0, minor(limit["group_exposure"], currency) or 0)
-                return GroupView(customer.group or "", *figures, lambda amount: amount, currency)
-        return None
 
     def decide(
         self, customer: Customer, order: Order, part: Part, checkpoint: str, found: Judgement, cause: str, **more: Any
@@ -460,7 +489,7 @@ class World:
         value: Value = {
             "order_id": order.order_id,
             "customer_id": customer.customer_id,
-            "group_id": self.group_shown(customer),
+            "group_id": customer.group,
             "legal_entity": order.legal_entity,
             "checkpoint": checkpoint,
             "pro_forma": False,
@@ -483,16 +512,11 @@ class World:
             "cause": cause,
             "lines": found.lines,
         }
-        if self.follow or found.limit.source not in ("group", "group_and_own"):
-            value["over_limit_by"] = shown(found.over_limit_by, currency)
-        if self.follow and found.pool is not None and found.group_limit is not None:
+        value["over_limit_by"] = shown(found.over_limit_by, currency)
+        if found.pool is not None and found.group_limit is not None:
             figures = {"group_total": found.group_limit, "group_exposure": found.pool}
-            value["limit"] |= {name: self.show_in_group(customer, amount) for name, amount in figures.items()}
+            value["limit"] |= {name: shown(amount, found.group_currency) for name, amount in figures.items()}
         self.expected.decisions.append(value | more)
-
-    def show_in_group(self, customer: Customer, amount: Money) -> str:
-        """An amount of the pool in the group's currency."""
-        return shown(amount, self.groups[customer.group or ""].currency)
 
     def show_buckets(self, buckets: Buckets, currency: str) -> Value:
         """The buckets of a decision."""
@@ -524,11 +548,19 @@ class World:
             order.has_rate = False
 
     def judged(
-        self, customer: Customer, order: Order, part: Part, checkpoint: str, offered: Iterable[str] = ()
+        self,
+        customer: Customer,
+        order: Order,
+        part: Part,
+        checkpoint: str,
+        offered: Iterable[str] = (),
+        question: Question | None = None,
     ) -> Judgement:
-        """A check with what a person's release waives."""
-        self.take_rate(customer, order, part)
-        found = judge(order, checkpoint, self.facts(customer, part, order, offered), forced=order.forced is not None)
+        """A check with what a person's release waives. A `question` has its rate since it was put."""
+        if question is None or not order.has_rate:
+            self.take_rate(customer, order, part)
+        forced = order.forced is not None or (question is not None and question.forced is not None)
+        found = judge(order, checkpoint, self.facts(customer, part, order, offered), forced)
         release = order.release
         if release is not None and found.verdict == "on_hold" and self.is_good(release, order, part):
             left = [code for code in found.reasons if code not in release.waived]
@@ -543,21 +575,51 @@ class World:
         net = 0 if is_beyond(order, part) or order.amount <= 0 else order.net
         return part.today < release.until and net <= release.up_to
 
-    def check(self, customer: Customer, order: Order, part: Part, checkpoint: str, cause: str, **more: Any) -> None:
-        """A check that counts: the order becomes released or goes on the hold list."""
-        found = self.judged(customer, order, part, checkpoint)
-        if found.asks_group:
-            cause, self.asked = "group_answer", True
-        if self.must_wait(customer, order, found):
-            order.asked = {"checkpoint": checkpoint, "input": self.input, "cause": cause}
-            self.leave(order)
+    def check(
+        self,
+        customer: Customer,
+        order: Order,
+        part: Part,
+        checkpoint: str,
+        cause: str,
+        question: Question | None = None,
+    ) -> None:
+        """A check that counts: the order becomes released or goes on the hold list, or waits for its group."""
+        found = self.judged(customer, order, part, checkpoint, (), question)
+        if self.must_ask(order, found) or found.lacks_grant:
             order.verdict = "pending"
+            order.in_report = min(order.in_report, customer.books.own_part(order, self.counting(part))[0])
+            self.ask_of_check(customer, order, part, checkpoint, found, question)
             return
+        more: Value = {}
+        if question is not None and question.forced is not None and found.verdict == "on_hold":
+            more["actor"], order.forced = question.forced
         self.settle(customer, order, part, checkpoint, found, cause, **more)
+        if more and order.entry is not None:
+            order.entry["last_actor"] = more["actor"]
+            self.show_entry(customer, order)
 
-    def must_wait(self, customer: Customer, order: Order, found: Judgement) -> bool:
-        """Whether the decision needs figures of the group that did not come yet."""
-        return not self.follow and found.asks_group and self.overheard_view(customer, order) is None
+    def ask_of_check(
+        self, customer: Customer, order: Order, part: Part, checkpoint: str, found: Judgement, before: Question | None
+    ) -> None:
+        """The order waits for its group: it counts, and its check goes on when the answer comes."""
+        order.in_line = None
+        included = included_of(customer, order, part)
+        could_go = found.verdict == "released"
+        order.asked = ask(self, customer, order, part, found, ("reserve" if could_go else "look",), included)
+        if order.asked is not None:
+            event, place = (self.event, self.input) if before is None else (before.event, before.input)
+            forced = None if before is None else before.forced
+            question = Question(order.order_id, event, place, part.now, included, checkpoint, forced)
+            customer.questions[order.asked] = question
+
+    def counting(self, part: Part) -> Counting:
+        """How to add up now."""
+        return Counting(part.today, part.book.parameters)
+
+    def must_ask(self, order: Order, found: Judgement) -> bool:
+        """Whether there can be no verdict before the group has answered."""
+        return found.asks_group and order.order_id not in self.answers
 
     def settle(
         self, customer: Customer, order: Order, part: Part, checkpoint: str, found: Judgement, cause: str, **more: Any
@@ -587,19 +649,23 @@ class World:
         """Off the hold list."""
         if order.entry is not None:
             self.expected.holds[order.order_id] = None
-        order.entry = None
+        order.entry = order.in_line = None
 
     def hold(self, customer: Customer, order: Order, part: Part, checkpoint: str, found: Judgement) -> None:
         """On the hold list, or its entry made anew."""
         order.verdict, order.held_at = "on_hold", checkpoint
+        if order.entry is None:
+            customer.entries += 1
         entry = order.entry or {
             "held_since": part.now,
+            "number": customer.entries,
             "review_on": None,
             "assignee": None,
             "note": None,
             "last_actor": None,
         }
         entry |= {"reasons": self.causes(found.reasons, found.lines)}
+        entry |= {"amount": shown(order.amount, order.currency), "currency": order.currency}
         order.entry = entry
         self.show_entry(customer, order)
 
@@ -625,11 +691,11 @@ class World:
         self.expected.holds[order.order_id] = {
             "order_id": order.order_id,
             "customer_id": customer.customer_id,
-            "group_id": self.group_shown(customer),
+            "group_id": customer.group,
             "legal_entity": order.legal_entity,
             "checkpoint": order.held_at,
-            "amount": shown(order.amount, order.currency),
-            "currency": order.currency,
+            "amount": entry["amount"],
+            "currency": entry["currency"],
             "held_since": entry["held_since"].strftime("%Y-%m-%dT%H:%M:%S"),
             "reasons": [dict(reason) for reason in entry["reasons"]],
             "reason": codes[0] if len(set(codes)) == 1 else "multiple",
@@ -650,23 +716,30 @@ class World:
         return found
 
     def priority(self, customer: Customer, part: Part) -> Callable[[Order], Any]:
-        """The key of the declared sequence; equal ones in the order of their holding and their ids."""
+        """The key of the declared sequence; equal ones in the order of their holding."""
         sign = {"oldest_first": 0, "smallest_first": 1, "largest_first": -1}[part.book["release_priority"]]
 
         def key(order: Order) -> Any:
             assert order.entry is not None
             worth = counts(customer, order, part) if order.has_rate else 0
-            return (sign * worth, order.entry["held_since"], order.order_id)
+            return (sign * worth, order.entry["number"])
 
         return key
 
     def evaluate(self, customer: Customer, part: Part, only: list[str] | None = None) -> None:
         """Rules again over held orders; credit is offered in sequence, to each that fits, never twice."""
         ready = [order for order in self.held(customer, part) if self.is_ready(order)]
-        offered = {order.order_id for order in ready} - set(only) if only is not None else set()
+        offered: set[str] = set()
+        if only is not None and customer.group is None:
+            offered = {order.order_id for order in ready} - set(only)
         for order in self.held(customer, part):
             if only is None or order.order_id in only:
                 self.evaluate_order(customer, order, part, offered)
+            is_chosen = only is None or order.order_id in only
+            if is_chosen and order.asked is not None:
+                continue
+            if self.is_ready(order) and (only is None or customer.group is not None):
+                offered.add(order.order_id)
 
     def is_ready(self, order: Order) -> bool:
         """Shown as ready and not forced: credit is set aside for it."""
@@ -675,9 +748,12 @@ class World:
     def evaluate_order(self, customer: Customer, order: Order, part: Part, offered: set[str]) -> None:
         """One held order: reasons marked, ready, or released by itself."""
         rate = (order.rate, order.has_rate)
+        if order.asked is not None:
+            return
         found = self.judged(customer, order, part, order.held_at, offered)
-        if self.must_wait(customer, order, found):
-            self.expected.loose.add(order.order_id)
+        is_free = found.verdict == "released" and order.forced is None
+        if self.must_ask(order, found) or (is_free and found.lacks_grant and part.book["automatic_release"] != "off"):
+            order.rate, order.has_rate = rate
             return
         holding = [] if found.verdict == "released" else found.reasons
         if set(holding) <= {"forced_hold"} and self.was_free_before(customer, order, part):
@@ -718,9 +794,6 @@ class World:
         assert order.entry is not None
         reasons: list[Value] = order.entry["reasons"]
         now = {(reason["code"], reason["rule_id"]): reason for reason in self.causes(holding, found.lines)}
-        for (code, _), reason in now.items():
-            if code == GROUP_REASON:  # The pool as it was when the group was asked: within one event it moves on.
-                reason["line"] = replace(reason["line"], observed=None)
         for at, reason in enumerate(reasons):
             reasons[at] = now.pop((reason["code"], reason["rule_id"]), reason | {"still_valid": False})
         reasons += now.values()
@@ -730,42 +803,10 @@ class World:
         found.reasons = ["automatic_release"]
         reason, posting = part.book["automatic_release_reason"], part.book["automatic_release"]
         more: Value = {"release_reason": reason, "posting": posting}
-        if found.asks_group:
-            more["input"] = {"topic": "credit.group-answers"}
-        elif self.asked:  # Freed by the event or by what the group said of another order: both are right.
-            more["input"] = {}
         self.decide(customer, order, part, order.held_at, found, "evaluation", **more)
         order.reasons = found.reasons
         order.grace_until = self.grace(part, order.held_at, "grace_days")
         self.released(customer, order, part)
-
-    def offer_from_groups(self, part: Part) -> None:
-        """The pool fell or the limit rose: members' held orders that only the group holds, in one sequence."""
-        for group_id in sorted(self.touched_groups):
-            group = self.groups[group_id]
-            home = self.parts[group.partition]
-            waiting = [
-                (customer, order, other)
-                for other in self.parts
-                for customer in other.customers.values()
-                if customer.group == group_id
-                for order in self.held(customer, other)
-                if order.forced is None and self.held_by_group_alone(order)
-            ]
-            waiting.sort(key=lambda row: self.priority(row[0], home)(row[1]))
-            if home.book["evaluate_on"] != "event":
-                continue
-            for customer, order, other in waiting:
-                offered = {ready.order_id for ready in self.held(customer, other) if self.is_ready(ready)}
-                self.evaluate_order(customer, order, other, offered - {order.order_id})
-                self.dirty = {customer.customer_id: customer}
-                self.publish_exposures(other)
-
-    def held_by_group_alone(self, order: Order) -> bool:
-        """Whether nothing but the group's limit holds it."""
-        assert order.entry is not None
-        valid = {reason["code"] for reason in order.entry["reasons"] if reason["still_valid"]}
-        return valid == {"group_credit_limit_exceeded"}
 
     def adopt(self, value: Value) -> None:
         """An order as a decision that this model does not make left it."""
@@ -781,19 +822,6 @@ class World:
         for value in values:
             key = f"{value['party']}/{value['customer_id'] or value['group_id']}"
             self.published[key] = {name: text for name, text in value.items() if name not in ("as_of", "business_date")}
-
-    def settle_asked(self, customer: Customer, part: Part) -> None:
-        """Pending orders whose decision came; what waited behind them follows in its order."""
-        for order in list(customer.books.orders.values()):
-            if order.asked is None or order.order_id not in self.overheard:
-                continue
-            asked, order.asked, self.input = order.asked, None, order.asked["input"]
-            self.dirty[customer.customer_id] = customer
-            found = self.judged(customer, order, part, asked["checkpoint"])
-            self.settle(customer, order, part, asked["checkpoint"], found, "group_answer")
-            waiting, order.waiting = order.waiting, []
-            for event in waiting:
-                HANDLERS[event["type"]](self, event, part)
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -869,24 +897,27 @@ def changed(world: World, event: Event, part: Part) -> None:
         return
     if order.state != "open":
         raise Refused("invalid")
-    if order.asked is not None:
-        order.waiting.append(event)
-        return
     old = (0 if is_beyond(order, part) else order.net, order.terms, order.discount, counts(customer, order, part))
-    new, was = order_from(event, order.order_id), order.currency
-    for name in ("amount", "currency", "secured", "terms", "discount", "ships_on", "intercompany", "legal_entity"):
-        setattr(order, name, getattr(new, name))
-    order.excluded = new.excluded
-    if new.currency != was:
+    was = order.currency
+    take_new_state(order, event)
+    if order.currency != was:
+        order.rate, order.has_rate = None, False
         world.take_rate(customer, order, part)
     if order.verdict in ("on_hold", "rejected"):
         order.forced = order.forced if order.verdict == "on_hold" else None
         world.check(customer, order, part, order.held_at if order.entry else checked_at(order), "change")
         return
-    if new.currency != was and part.book.checkpoints[checked_at(order)]["posting"]:
+    if order.currency != was and part.book.checkpoints[checked_at(order)]["posting"]:
         world.check(customer, order, part, checked_at(order), "change")
         return
     change_of_released(world, customer, order, part, old)
+
+
+def take_new_state(order: Order, event: Event) -> None:
+    """What the event says of the order; what happened to it stays."""
+    new = order_from(event, order.order_id)
+    for name in "amount currency secured terms discount ships_on intercompany excluded legal_entity".split():
+        setattr(order, name, getattr(new, name))
 
 
 def counts(customer: Customer, order: Order, part: Part) -> Money:
@@ -919,6 +950,8 @@ def change_of_released(world: World, customer: Customer, order: Order, part: Par
     at, unchecked = checked_at(order), not part.book.checks_anywhere()
     if part.book["allow_edit_after_release"] or unchecked or not (other_terms or rises):
         not_checked(world, customer, order, part, at, "change")
+        if unchecked and rises and tolerated and not other_terms:  # both say why it was not checked
+            world.expected.loose.add("reasons")
         net = 0 if is_beyond(order, part) else order.net
         if net < old_net:
             order.granted = max(0, order.granted - (old_net - net))
@@ -939,9 +972,6 @@ def reached(world: World, event: Event, part: Part) -> None:
     customer, order = known_order(world, event, part)
     if order.state == "cancelled":
         raise Refused("invalid")
-    if order.asked is not None:
-        order.waiting.append(event)
-        return
     checkpoint, conf = event["checkpoint"], part.book.checkpoints[event["checkpoint"]]
     if event.get("pro_forma"):
         trial(world, customer, order, part, checkpoint)
@@ -995,6 +1025,9 @@ def trial(world: World, customer: Customer, order: Order, part: Part, checkpoint
     else:
         kept = (order.rate, order.has_rate)
         found = world.judged(customer, order, part, checkpoint)
+        if world.must_ask(order, found):
+            order.rate, order.has_rate = kept
+            raise Asks(customer, order, found, others_wait=False, is_new=False)
         world.decide(customer, order, part, checkpoint, found, "checkpoint", pro_forma=True)
         order.rate, order.has_rate = kept
         order.trial_grace_until = world.grace(part, checkpoint, "pro_forma_grace_days")
@@ -1016,26 +1049,26 @@ def delivered(world: World, event: Event, part: Part) -> None:
 
 def cancelled(world: World, event: Event, part: Part) -> None:
     """`OrderCancelled`."""
-    _, order = known_order(world, event, part)
+    customer, order = known_order(world, event, part)
     if order.state == "cancelled":
         raise Refused("invalid")
-    end(world, order, "cancelled")
+    end(world, customer, order, "cancelled")
 
 
 def closed(world: World, event: Event, part: Part) -> None:
     """`OrderClosed`."""
-    _, order = known_order(world, event, part)
+    customer, order = known_order(world, event, part)
     if order.state != "open":
         raise Refused("invalid")
-    if order.asked is not None:
-        order.waiting.append(event)
-        return
-    end(world, order, "closed")
+    end(world, customer, order, "closed")
 
 
-def end(world: World, order: Order, state: str) -> None:
-    """The order is over, and off the hold list."""
-    order.state, order.asked, order.forced = state, None, None
+def end(world: World, customer: Customer, order: Order, state: str) -> None:
+    """The order is over, and off the hold list; its question is over too."""
+    if order.verdict == "pending":
+        customer.questions.pop(order.asked or "", None)
+        order.verdict, order.asked = "released", None
+    order.state, order.forced = state, None
     world.leave(order)
 
 
@@ -1062,6 +1095,9 @@ def keep_rate(customer: Customer, part: Part, row: tuple[str, str], currency: st
         return True
     found, rate = part.rates.find(part.book["credit_rate_type"], currency, customer.currency, day)
     customer.books.kept_rates[row] = rate
+    customer.books.lacking.discard(row)
+    if not found:
+        customer.books.lacking.add(row)
     return found
 
 
@@ -1081,10 +1117,10 @@ def posted(world: World, event: Event, part: Part) -> None:
     parts = sorted(parts, key=lambda part: part[0]) or [(due, amount)]
     invoice = Invoice(event["invoice_id"], event.get("order_id"), amount, currency, day, parts)
     customer.books.invoices[invoice.invoice_id] = invoice
-    match_early(customer, invoice)
+    match_early(customer, invoice, part)
 
 
-def match_early(customer: Customer, invoice: Invoice) -> None:
+def match_early(customer: Customer, invoice: Invoice, part: Part) -> None:
     """What payments and credit notes that came before the invoice meant for it, in the order in which that came."""
     books = customer.books
     wishes: list[tuple[int, Payment | CreditNote, tuple[str, str, str, int] | None]] = [
@@ -1098,19 +1134,28 @@ def match_early(customer: Customer, invoice: Invoice) -> None:
     for _, document, wish in sorted(wishes, key=lambda row: row[0]):
         if isinstance(document, Payment):
             assert wish is not None
-            settle_early(document, invoice, wish)
-        elif (amount := min(document.amount, invoice.open)) > 0:
+            settle_early(document, invoice, wish, part)
+        elif document.currency == invoice.currency and (amount := min(document.amount, invoice.open)) > 0:
             document.move = Move(document.credit_note_id, True, amount, 0)
             invoice.moves.append(("settled", document.move))
 
 
-def settle_early(payment: Payment, invoice: Invoice, wanted: tuple[str, str, str, int]) -> None:
-    """What was meant for the invoice, as far as it is open and the money is still there; cash before discount."""
+def settle_early(payment: Payment, invoice: Invoice, wanted: tuple[str, str, str, int], part: Part) -> None:
+    """What was meant for the invoice, as far as it is open and the money is still there; cash before discount.
+
+    In another currency at the rate of the payment's date, in proportion; without one it stays unapplied.
+    """
     payment.waiting.remove(wanted)
-    cash = min(minor(wanted[1], invoice.currency) or 0, invoice.open, payment.unapplied)
-    if cash > 0:
+    pair = (invoice.currency, payment.currency)
+    found, rate = part.rates.find(part.book["credit_rate_type"], *pair, payment.day)
+    wish, unapplied = minor(wanted[1], invoice.currency) or 0, payment.unapplied
+    cash = min(wish, invoice.open)
+    taken = cash if rate is None else convert(wish, *pair, rate) * cash // max(1, wish)
+    if taken > unapplied:
+        cash, taken = cash * unapplied // taken, unapplied
+    if found and cash > 0:
         discount = min(minor(wanted[2], invoice.currency) or 0, invoice.open - cash)
-        apply(payment, invoice, cash, discount, cash)
+        apply(payment, invoice, cash, discount, taken)
 
 
 def apply(payment: Payment, invoice: Invoice, cash: Money, discount: Money, taken: Money) -> None:
@@ -1201,12 +1246,12 @@ def settle_one(customer: Customer, payment: Payment, settlement: Value, part: Pa
         wish = (settlement["invoice_id"], settlement["amount"], discount_text, customer.books.next_arrival())
         payment.waiting.append(wish)
         return
-    cash, discount = minor(settlement["amount"], invoice.currency), minor(discount_text, invoice.currency)
-    if cash is None or discount is None or cash + discount > invoice.open:
-        raise Refused("invalid")
     found, rate = part.rates.find(part.book["credit_rate_type"], invoice.currency, payment.currency, day)
     if not found:
         raise Refused("exchange_rate_missing")
+    cash, discount = minor(settlement["amount"], invoice.currency), minor(discount_text, invoice.currency)
+    if invoice.voided or cash is None or discount is None or cash + discount > invoice.open:
+        raise Refused("invalid")
     taken = convert(cash, invoice.currency, payment.currency, rate)
     if taken > payment.unapplied:
         raise Refused("invalid")
@@ -1264,7 +1309,6 @@ def updated(world: World, event: Event, part: Part) -> None:
         world.expected.dead.append((event["event_id"], "limit_change_refused"))
     if first:
         count_from_now(world, customer, part)
-    join(world, customer, part)
 
 
 def change_limit(
@@ -1282,36 +1326,37 @@ def change_limit(
 
 def count_from_now(world: World, customer: Customer, part: Part) -> None:
     """Documents kept without a profile count from when it comes (15, 2)."""
-    books = customer.books
-    for invoice in books.invoices.values():
-        keep_rate(customer, part, ("invoice", invoice.invoice_id), invoice.currency, invoice.day)
-    for payment in books.payments.values():
-        keep_rate(customer, part, ("payment", payment.payment_id), payment.currency, payment.day)
-    for note in books.notes.values():
-        keep_rate(customer, part, ("note", note.credit_note_id), note.currency, note.day)
-    for order in books.orders.values():
+    count_documents(world, customer, part, rows_of(customer))
+    for order in customer.books.orders.values():
         order.has_rate = False
         world.take_rate(customer, order, part)
 
 
-def join(world: World, customer: Customer, part: Part) -> None:
-    """Spec 4.3: in at most one group; its expiry date is taken over; members of a closed group are in none."""
-    wanted = customer.says("customer_credit_group")
-    group = world.groups.get(wanted or "")
-    joined = None if group is None or group.closed else wanted
-    if joined == customer.group:
+def count_what_lacked(world: World, customer: Customer, part: Part) -> None:
+    """Documents without a rate count from when it comes."""
+    if customer.profile is None:
         return
-    if customer.group is not None:
-        world.groups[customer.group].parts.pop(customer.customer_id, None)
-        world.touched_groups.add(customer.group)
-    customer.group = joined
-    if group is None or joined is None:
-        return
-    if world.follow and customer.expires != group.expires:
-        limit = world.show(customer, customer.limit)
-        value = {"type": "LimitChanged", "old_limit": limit, "new_limit": limit, "reason": "joined_group"}
-        world.expected.limits.append(value | world.party_of(customer) | {"expires_on": str(group.expires)})
-    customer.expires = group.expires
+    lacking = customer.books.lacking
+    count_documents(world, customer, part, [row for row in rows_of(customer) if row[0] in lacking])
+    for order in customer.books.orders.values():
+        if not order.has_rate:
+            world.take_rate(customer, order, part)
+
+
+def rows_of(customer: Customer) -> list[tuple[tuple[str, str], str, date]]:
+    """The rows that keep a rate: what they are, their currency, their date."""
+    books = customer.books
+    rows = [(("invoice", invoice.invoice_id), invoice.currency, invoice.day) for invoice in books.invoices.values()]
+    rows += [(("payment", payment.payment_id), payment.currency, payment.day) for payment in books.payments.values()]
+    return rows + [(("note", note.credit_note_id), note.currency, note.day) for note in books.notes.values()]
+
+
+def count_documents(
+    world: World, customer: Customer, part: Part, rows: list[tuple[tuple[str, str], str, date]]
+) -> None:
+    """Puts the rates of their own dates on the rows."""
+    for row, currency, day in rows:
+        keep_rate(customer, part, row, currency, day)
 
 
 def policy_updated(world: World, event: Event, part: Part) -> None:
@@ -1333,22 +1378,24 @@ def policy_removed(world: World, event: Event, part: Part) -> None:
         raise Refused("unknown_reference")
 
 
-def members(world: World, group_id: str) -> Iterator[tuple[Customer, Part]]:
-    """Customers whose profile names the group."""
-    for part in world.parts:
-        for customer in part.customers.values():
-            if customer.says("customer_credit_group") == group_id:
-                yield customer, part
+def a_group(part: Part, group_id: str) -> Group:
+    """The group at its home, made known if it is not."""
+    return part.groups.setdefault(group_id, Group(group_id))
 
 
 def group_updated(world: World, event: Event, part: Part) -> None:
     """`CreditGroupUpdated`: the first sets limit and expiry date, later ones may not."""
-    currency, group = event["credit_currency"], world.groups.get(event["group_id"])
+    currency, group = event["credit_currency"], a_group(part, event["group_id"])
     limit, expires = minor(event["credit_limit"], currency) or 0, date.fromisoformat(event["credit_limit_expires_on"])
-    if group is None:
-        group = world.groups[event["group_id"]] = Group(event["group_id"], currency, limit, expires, part.number)
-    elif group.closed or group.currency != currency:
+    if group.closed or group.currency not in ("", currency):
         raise Refused("invalid")
+    world.touched_groups.add(group.group_id)
+    group.freed = True
+    if not group.currency:
+        group.currency, group.limit, group.expires = currency, limit, expires
+        for member in group.members.values():
+            group.value(member, part)
+        tell_members(world, group, "joined")
     elif (limit, expires) != (group.limit, group.expires):
         if not part.book["allow_manual_limits"]:
             world.expected.dead.append((event["event_id"], "limit_change_refused"))
@@ -1360,55 +1407,123 @@ def group_updated(world: World, event: Event, part: Part) -> None:
         }
         world.expected.limits.append(value | world.party_of(group) | {"expires_on": str(expires)})
         group.limit, group.expires = limit, expires
-    world.touched_groups.add(group.group_id)
-    for customer, home in members(world, group.group_id):
-        join(world, customer, home)
-        world.dirty[customer.customer_id] = customer
+
+
+def tell_members(world: World, group: Group, state: str) -> None:
+    """All that it counts are told, in the order of their ids."""
+    for customer_id in sorted(group.members):
+        if group.members[customer_id].belongs:
+            tell_member(world, group, customer_id, state)
+
+
+def tell_member(world: World, group: Group, customer_id: str, state: str) -> None:
+    """The group counts the customer, or is closed."""
+    expires = str(group.expires) if state == "joined" and group.currency else None
+    value = {"type": "GroupMembershipChanged", "group_id": group.group_id, "customer_id": customer_id}
+    world.expected.told.append(value | {"state": state, "expires_on": expires})
 
 
 def group_closed(world: World, event: Event, part: Part) -> None:
     """`CreditGroupClosed`."""
-    group = world.groups.get(event["group_id"])
-    if group is None:
+    group = a_group(part, event["group_id"])
+    if not group.currency:
         raise Refused("unknown_reference")
     if group.closed:
         raise Refused("invalid")
-    group.closed = True
+    group.closed, group.line = True, {}
     world.touched_groups.add(group.group_id)
-    for customer, home in members(world, group.group_id):
-        join(world, customer, home)
-        world.dirty[customer.customer_id] = customer
-        if home.book["evaluate_on"] == "event":
-            world.to_evaluate[customer.customer_id] = customer
+    tell_members(world, group, "closed")
+
+
+def member_reported(world: World, event: Event, part: Part) -> None:
+    """`GroupMemberReported`: what is settled by it goes in the same step (5.2)."""
+    group = a_group(part, event["group_id"])
+    world.touched_groups.add(group.group_id)
+    old = group.members.get(event["customer_id"]) or Member()
+    if event["number"] <= old.number:
+        return
+    told = [minor(event.get(name) or "0", event["currency"]) or 0 for name in TOLD]
+    belongs = event["is_member"] and not group.closed
+    new = Member(event["number"], belongs, event["currency"], date.fromisoformat(event["business_date"]), told)
+    group.count(event["customer_id"], new, part)
+    for request_id in event.get("settled") or ():
+        group.settle(request_id)
+    if not event["is_member"]:
+        group.forget(event["customer_id"])
+    if event.get("joins"):
+        tell_member(world, group, event["customer_id"], "closed" if group.closed else "joined")
+
+
+def credit_requested(world: World, event: Event, part: Part) -> None:
+    """`GroupCreditRequested`: the credit is set aside if it is there; else the order may wait in line."""
+    group = a_group(part, event["group_id"])
+    world.touched_groups.add(group.group_id)
+    member = group.members.setdefault(event["customer_id"], Member())
+    if event["number"] <= member.number:
+        return
+    member.number = event["number"]
+    wish = Wish(event | {name: event.get(name) for name in ("released_below", "place")})
+    wish.value |= {"conditions": event.get("conditions") or [], "place": event.get("place") or 0}
+    request_id, purpose = event["request_id"], event["purpose"]
+    if purpose == "wait" and group.is_known:
+        group.line[request_id], group.freed = wish, True
+        return
+    room = group.room(wish, part)
+    granted = room is not None and (room.released or (room.fits and purpose == "reserve"))
+    if granted and room is not None:
+        group.reserve(wish, room)
+    waits = group.is_known and not granted and purpose == "reserve" and part.book["evaluate_on"] == "event"
+    if waits:
+        wish.told = False
+        group.line[request_id] = wish
+    world.expected.told.append(group.answer(wish, room, part, granted, waits))
 
 
 def settings_published(world: World, event: Event, part: Part) -> None:
     """`SettingsPublished`: checked as a whole (12)."""
     document = read_document(event["document"])
-    if document is None or next(faults(document), None) is not None:
+    if event["version"] != part.published + 1 or document is None or next(faults(document), None) is not None:
         raise Refused("invalid_setting")
-    part.book = RuleBook(document, event["version"])
+    part.book, part.published = RuleBook(document, event["version"]), event["version"]
     for customer in part.customers.values():
+        count_what_lacked(world, customer, part)
         world.dirty[customer.customer_id] = customer
         if part.book["evaluate_on"] == "event":
             world.to_evaluate[customer.customer_id] = customer
+    for group in part.groups.values():
+        look_at_pool(world, group, part, bool(group.line))
     world.tell_time(event, part)
 
 
+def look_at_pool(world: World, group: Group, part: Part, look: bool) -> None:
+    """Members that had no rate are valued anew, and what stands in line is looked at again."""
+    if group.lacks_rate or look:
+        world.touched_groups.add(group.group_id)
+        group.freed = True
+        for member in group.members.values():
+            if member.belongs and member.worth is None:
+                group.value(member, part)
+
+
 def rate_published(world: World, event: Event, part: Part) -> None:
-    """`ExchangeRatePublished`: frees the orders that wait for it, nothing else (decisions, 7.4)."""
+    """`ExchangeRatePublished`: what waited for it counts, and frees orders; nothing else is (decisions, 7.4)."""
     pair = (event["from_currency"], event["to_currency"])
     day, rate = date.fromisoformat(event["valid_from"]), fraction(event["rate"])
     part.rates.publish(event.get("rate_type") or "default", pair, day, rate or Fraction(0))
     for customer in part.customers.values():
         waiting = [o.order_id for o in customer.books.orders.values() if o.entry is not None and not o.has_rate]
+        world.dirty[customer.customer_id] = customer
+        count_what_lacked(world, customer, part)
         if waiting and customer.profile is not None and part.book["evaluate_on"] == "event":
-            world.dirty[customer.customer_id] = customer
             world.evaluate(customer, part, waiting)
+    for group in part.groups.values():
+        look_at_pool(world, group, part, look=False)
 
 
 def ticked(world: World, event: Event, part: Part) -> None:
-    """`ClockTicked`: time was told already."""
+    """`ClockTicked`: time was told already; questions without an answer are asked again."""
+    if world.clock_moved:
+        ask_again(world, part)
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -1432,10 +1547,14 @@ def release(world: World, event: Event, part: Part) -> None:
     if not event["release_reason"] or (reasons and event["release_reason"] not in reasons):
         raise Refused("invalid")
     assert order.entry is not None
-    waived = frozenset(reason["code"] for reason in order.entry["reasons"])
-    order.forced = None
+    waived = frozenset(reason["code"] for reason in order.entry["reasons"]) - {"forced_hold"}
+    kept = (order.rate, order.has_rate)
     world.take_rate(customer, order, part)
     found = judge(order, order.held_at, world.facts(customer, part, order))
+    if world.must_ask(order, found):  # Not for its consent: the decision says by how much the limit is passed.
+        order.rate, order.has_rate = kept
+        raise Asks(customer, order, found, others_wait=True, is_new=False)
+    order.forced = None
     waived |= set(found.reasons)
     found.verdict, found.reasons = "released", ["released_by_person"]
     more = {"actor": event["actor"], "release_reason": event["release_reason"]}
@@ -1525,7 +1644,12 @@ def is_done(customer: Customer, order: Order) -> bool:
 
 
 def force_one(world: World, customer: Customer, order: Order, part: Part, event: Event) -> None:
-    """The decision says `forced_hold` and whatever other reasons hold."""
+    """The decision says `forced_hold` and whatever other reasons hold; one that waits for its group has it later."""
+    if order.verdict == "pending":
+        question = customer.questions.get(order.asked or "")
+        if question is not None:
+            question.forced = (event["actor"], event["reason"])
+        return
     order.forced = event["reason"]
     at = order.held_at if order.entry is not None else checked_at(order)
     world.take_rate(customer, order, part)
@@ -1566,15 +1690,24 @@ def evaluate_holds(world: World, event: Event, part: Part) -> None:
 def check_order(world: World, event: Event, part: Part) -> None:
     """`CheckOrder` (13.4): a question, answered by a trial decision."""
     customer = world.customer(part, event["customer_id"])
-    order = order_from(event, event["order_id"])
-    kept = customer.books.orders.get(order.order_id)
-    customer.books.orders[order.order_id] = order
-    found = world.judged(customer, order, part, "order_entry")
-    world.decide(customer, order, part, "order_entry", found, "command", pro_forma=True)
+    kept = customer.books.orders.get(event["order_id"])
+    order = order_from(event, event["order_id"]) if kept is None else replace(kept)
+    take_new_state(order, event)
     if kept is None:
-        del customer.books.orders[order.order_id]
-    else:
-        customer.books.orders[order.order_id] = kept
+        order.delivered = customer.books.early_deliveries.get(order.order_id, "0")
+    if kept is not None and kept.currency != order.currency:
+        order.rate, order.has_rate = None, False
+    customer.books.orders[order.order_id] = order
+    try:
+        found = world.judged(customer, order, part, "order_entry")
+        if world.must_ask(order, found):
+            raise Asks(customer, order, found, others_wait=False, is_new=kept is None)
+        world.decide(customer, order, part, "order_entry", found, "command", pro_forma=True)
+    finally:
+        if kept is None:
+            del customer.books.orders[order.order_id]
+        else:
+            customer.books.orders[order.order_id] = kept
 
 
 def not_modelled(world: World, event: Event, part: Part) -> None:
@@ -1672,54 +1805,40 @@ def journal_posted(world: World, event: Event, part: Part) -> None:
         return
     journal.status = "posted"
     show_journal(world, journal)
+    fields = ("customer_id", "group_id", "credit_limit", "currency", "expires_on", "from_date", "to_date", "reason")
     for number, line in enumerate(journal.lines, 1):
-        post_line(world, journal, number, line, event)
+        kind = "JournalLinePosted" if line.get("customer_id") else "GroupLimitPosted"
+        value = {"type": kind, "journal_id": journal.journal_id, "journal_type": journal.journal_type, "line": number}
+        value |= {"actor": event["actor"]} | {name: line[name] for name in fields if line.get(name)}
+        world.expected.told.append(value)
 
 
-def post_line(world: World, journal: Journal, number: int, line: Value, event: Event) -> None:
-    """One line, in the partition of its customer or group."""
+def line_posted(world: World, event: Event, part: Part) -> None:
+    """`JournalLinePosted`, `GroupLimitPosted`: one line, where its customer or group is (8.4)."""
     party: Customer | Group | None
-    if line.get("customer_id"):
-        customer_id = line["customer_id"]
-        party = next((part.customers[customer_id] for part in world.parts if customer_id in part.customers), None)
-        party = party if party is not None and party.profile is not None else None
+    if event.get("customer_id"):
+        party = world.customer(part, event["customer_id"])
+        party = party if party.profile is not None else None
     else:
-        party = world.groups.get(line["group_id"])
-    party = None if isinstance(party, Group) and party.closed else party
-    if party is None or party.currency != line["currency"]:
-        reason = "unknown_reference" if party is None else "invalid"
-        world.expected.dead.append((None, reason))
-        return
-    world.input = {"topic": "credit.postings"}
-    old, amount = party.limit, minor(line["credit_limit"], line["currency"]) or 0
-    home = home_of(world, party)
-    if journal.journal_type == "credit_limit":
-        party.limit, party.expires = amount, date.fromisoformat(line["expires_on"])
+        party = part.groups.get(event["group_id"])
+        party = party if party is not None and party.is_known else None
+    if party is None or party.currency != event["currency"]:
+        raise Refused("unknown_reference" if party is None else "invalid")
+    old, amount = party.limit, minor(event["credit_limit"], event["currency"]) or 0
+    if event["journal_type"] == "credit_limit":
+        party.limit, party.expires = amount, date.fromisoformat(event["expires_on"])
     else:
-        first, last = date.fromisoformat(line["from_date"]), date.fromisoformat(line["to_date"])
+        first, last = date.fromisoformat(event["from_date"]), date.fromisoformat(event["to_date"])
         count = len(party.temporary)
-        party.temporary.append(TemporaryLimit(amount, first, last, count, journal.journal_id, number))
+        party.temporary.append(TemporaryLimit(amount, first, last, count, event["journal_id"], event["line"]))
     value = {"type": "LimitChanged", "old_limit": world.show(party, old), "new_limit": world.show(party, amount)}
-    value |= {name: line.get(name) for name in ("expires_on", "from_date", "to_date")}
-    value |= {"journal_id": journal.journal_id, "line": number, "actor": event["actor"], "reason": line.get("reason")}
+    value |= {name: event.get(name) for name in ("expires_on", "from_date", "to_date", "actor", "reason")}
+    value |= {"journal_id": event["journal_id"], "line": event["line"]}
     world.expected.limits.append(value | world.party_of(party))
-    freed_by_limit(world, party, home)
-
-
-def home_of(world: World, party: Customer | Group) -> Part:
-    """The partition of a customer or a group."""
-    if isinstance(party, Group):
-        return world.parts[party.partition]
-    return next(part for part in world.parts if party.customer_id in part.customers)
-
-
-def freed_by_limit(world: World, party: Customer | Group, home: Part) -> None:
-    """Posting looks at held orders again."""
     if isinstance(party, Group):
         world.touched_groups.add(party.group_id)
-        return
-    world.dirty[party.customer_id] = party
-    if home.book["evaluate_on"] == "event":
+        party.freed = True
+    elif part.book["evaluate_on"] == "event":
         world.to_evaluate[party.customer_id] = party
 
 
@@ -1758,5 +1877,11 @@ HANDLERS: dict[str, Callable[[World, Event, Part], None]] = {
     "RemoveJournalLines": lines_removed,
     "GenerateJournalLines": generated,
     "PostLimitJournal": journal_posted,
+    "JournalLinePosted": line_posted,
+    "GroupLimitPosted": line_posted,
+    "GroupMemberReported": member_reported,
+    "GroupCreditRequested": credit_requested,
+    "GroupCreditAnswered": answered,
+    "GroupMembershipChanged": membership_changed,
     **dict.fromkeys(NOT_MODELLED, not_modelled),
 }

@@ -115,11 +115,13 @@ class Partition:
 
     def move_to(self, instant: int) -> bool:
         """Moves the clock; whether the business date moved too. Neither ever goes back (spec 10.1)."""
-        if instant <= self.now:
-            return False
-        self.now = instant
+        self.now = max(self.now, instant)
+        return self.tell_date()
+
+    def tell_date(self) -> bool:
+        """The business date of the clock, by the settings in force; whether it moved."""
         zone = ZoneInfo(self.parameters.get("business_time_zone", "UTC"))
-        today = (datetime.fromtimestamp(instant / 1_000, zone).date() - EPOCH_DAY).days
+        today = (datetime.fromtimestamp(self.now / 1_000, zone).date() - EPOCH_DAY).days
         moved = today > self.today
         self.today = max(self.today, today)
         return moved
@@ -231,6 +233,7 @@ class Audit:
         if isinstance(event, e.SettingsPublished):
             self._forgive_first_settings(taken, partition)
             partition.settings = json.loads(event.document)
+            partition.tell_date()
         if isinstance(event, e.ExchangeRatePublished):
             partition.rates.add((event.from_currency, event.to_currency))
         if isinstance(event, e.CreditGroupUpdated):

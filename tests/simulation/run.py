@@ -43,7 +43,7 @@ class Outcome:
         return "\n".join([f"seed {self.seed} failed; alone: {self.command}", *(f"  {text}" for text in self.findings)])
 
 
-def run(seed: int, events: int = EVENTS, *, with_auditor: bool = False) -> Outcome:
+def run(seed: int, events: int = EVENTS, *, with_auditor: bool = True) -> Outcome:
     """Runs a seed. The same seed is the same run, step by step. `with_auditor`: the second model looks at it too."""
     world = World(seed, events)
     world.run()
