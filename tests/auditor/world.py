@@ -1680,6 +1680,10 @@ def selected(world: World, event: Event, part: Part) -> list[Customer]:
 
 def evaluate_holds(world: World, event: Event, part: Part) -> None:
     """`EvaluateHolds` (7.4)."""
+    if event.get("customer_id") is not None:
+        known = world.customer(part, event["customer_id"]).books.orders
+        if any(order_id not in known for order_id in event.get("order_ids") or ()):
+            raise Refused("unknown_reference")
     for customer in selected(world, event, part):
         world.dirty[customer.customer_id] = customer
         world.strict = True
