@@ -190,7 +190,7 @@ def arguments() -> argparse.ArgumentParser:
     fourth.add_argument("--full-events", type=int, default=60_000, help="measured, deciding (default: %(default)s)")
     fourth.add_argument("--seconds", type=float, default=600, help="at most, each (default: %(default)s)")
     fourth.set_defaults(customers=20_000)
-    command(commands, "jobs", list_jobs, "who takes part")
+    command(commands, "jobs", list_jobs, "who takes part", (*ALL_JOBS, GROUPS))
     return parser
 
 

@@ -1,6 +1,8 @@
-"""The two cores that our hosts are measured with."""
+"""The cores that our hosts are measured with, and whether they tick."""
 
 from __future__ import annotations
+
+import os
 
 from bench.kafka.events import read
 from credit_stream.core.events import Event
@@ -18,3 +20,11 @@ def encode(record: OutputRecord | Event) -> bytes:
 
 PROGRAMS = {"counting": Program(read, counting_step, encode), "full": CREDIT, "groups": CREDIT}
 """`counting`: one row and one record an event. `full`, `groups`: the credit decisions."""
+
+NO_TICKS = "BENCH_NO_TICKS"
+"""In the environment: the worker's tasks make no ticks. Over a backlog they make none before it has run out either."""
+
+
+def are_ticking() -> bool:
+    """Whether the tasks of this process make ticks."""
+    return NO_TICKS not in os.environ

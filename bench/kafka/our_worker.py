@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bench.kafka.our_programs import PROGRAMS
+from bench.kafka.our_programs import PROGRAMS, are_ticking
 from credit_stream.hosts.garbage import leave_garbage_alone
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.worker import begin
@@ -20,7 +20,7 @@ def main() -> None:
     """Works until it is told to stop."""
     core, brokers, application_id, prefix, state = sys.argv[1:]
     connection = Connection(brokers=brokers, application_id=application_id, topic_prefix=prefix)
-    partitions = begin(connection, Path(state), say=print, program=PROGRAMS[core])
+    partitions = begin(connection, Path(state), say=print, program=PROGRAMS[core], ticking=are_ticking())
     host = LibrdkafkaHost(connection, partitions)
     signal.signal(signal.SIGTERM, lambda *_: host.stop())
     leave_garbage_alone()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from bench.kafka.jobs import KAFKA_STREAMS, Job
 from bench.kafka.machine import Meter, others
+from bench.kafka.our_programs import NO_TICKS
 from bench.kafka.outputs import read_outputs
 from bench.kafka.run import Run, changelog_records, new_run
 from bench.kafka.spread import Spread
@@ -81,9 +82,9 @@ def started(job: Job, run: Run, count: int) -> Iterator[list[Worker]]:
         workers = []
         for number in range(count):
             place = run if number == 0 else run.beside(number)
-            workers.append(
-                stack.enter_context(Worker(job.command(place), place.directory / "log", job.environment(place)))
-            )
+            # That all is done is seen from silence, and a tick a second is none.
+            environment = {**job.environment(place), NO_TICKS: "1"}
+            workers.append(stack.enter_context(Worker(job.command(place), place.directory / "log", environment)))
         yield workers
 
 
