@@ -1176,15 +1176,22 @@ def credited(world: World, event: Event, part: Part) -> None:
     invoice = customer.books.invoices.get(note.invoice_id or "")
     if invoice is not None and (invoice.currency != currency or note.amount > invoice.open):
         raise Refused("invalid")
-    if not keep_rate(customer, part, ("note", note.credit_note_id), currency, day):
+    if invoice is not None:
+        rate_of_invoice(customer, note, invoice)
+    elif not keep_rate(customer, part, ("note", note.credit_note_id), currency, day):
         raise Refused("exchange_rate_missing")
     customer.books.notes[note.credit_note_id] = note
-    if invoice is not None:
-        rates = customer.books.kept_rates
-        rates["note", note.credit_note_id] = rates.get(("invoice", invoice.invoice_id))
     if invoice is not None and note.amount > 0:
         note.move = Move(note.credit_note_id, True, note.amount, 0)
         invoice.moves.append(("settled", note.move))
+
+
+def rate_of_invoice(customer: Customer, note: CreditNote, invoice: Invoice) -> None:
+    """A note on an invoice takes off what the invoice put on, at its rate (1.2); it needs none of its own."""
+    books, of_note, of_invoice = customer.books, ("note", note.credit_note_id), ("invoice", invoice.invoice_id)
+    books.kept_rates[of_note] = books.kept_rates.get(of_invoice)
+    if of_invoice in books.lacking:
+        books.lacking.add(of_note)
 
 
 def known_invoice(world: World, event: Event, part: Part) -> Invoice:
