@@ -36,9 +36,9 @@ from credit_stream.core.events import (
 )
 from credit_stream.core.facts import facts_of
 from credit_stream.core.holds import take_off_list
-from credit_stream.core.invoices import less_invoice
+from credit_stream.core.invoices import less_invoice, less_its_invoices
 from credit_stream.core.outputs import Cause, Verdict
-from credit_stream.core.rows import HOLDS, INVOICES, ORDERS, Lifecycle, Order
+from credit_stream.core.rows import HOLDS, INVOICES, ORDERS, Invoice, Lifecycle, Order
 from credit_stream.core.view import Refusal
 from credit_stream.core.work import Work
 
@@ -135,7 +135,10 @@ def order_changed(work: Work, ledger: Ledger, event: OrderChanged) -> Refusal | 
         return Refusal(codes.INVALID, f"Order {old.order_id} is {old.lifecycle}: only an open order can be changed.")
     new = _with_event(old, event)
     if event.currency != old.currency:
-        new = with_todays_rate(work, ledger, _in_other_currency(work, old, new))
+        new, invoices = _in_other_currency(work, ledger, old, new)
+        for invoice in invoices:
+            work.put(INVOICES, event.customer_id, invoice.invoice_id, invoice)
+        new = with_todays_rate(work, ledger, new)
     work.free(event.customer_id)
     if old.standing != "released":
         check(work, ledger, new, old, old.checkpoint, "change")
@@ -144,18 +147,19 @@ def order_changed(work: Work, ledger: Ledger, event: OrderChanged) -> Refusal | 
     return None
 
 
-def _in_other_currency(work: Work, old: Order, new: Order) -> Order:
-    """The order in its new currency: no rate yet, what was delivered is the same number, invoices are foreign now."""
+def _in_other_currency(work: Work, ledger: Ledger, old: Order, new: Order) -> tuple[Order, list[Invoice]]:
+    """The order in its new currency, with its invoices: no rate yet, what was delivered is the same number."""
     scale = work.currencies[new.currency] - work.currencies[old.currency]
     delivered = old.delivered_minor * 10**scale if scale >= 0 else old.delivered_minor // 10**-scale
-    return changed(
+    bare = changed(
         new,
         rate=None,
         delivered_minor=min(money.AMOUNT_MINOR_MAX, delivered),
         invoiced_minor=0,
         invoiced_credit_minor=0,
-        invoiced_foreign_credit_minor=old.invoiced_foreign_credit_minor + old.invoiced_credit_minor,
+        invoiced_foreign_credit_minor=0,
     )
+    return less_its_invoices(work, ledger, bare)
 
 
 def _change_released(work: Work, ledger: Ledger, old: Order, new: Order) -> None:
@@ -266,7 +270,7 @@ def check_order(work: Work, ledger: Ledger, event: CheckOrder) -> Refusal | None
     known = work.get(ORDERS, event.customer_id, event.order_id)
     order = _with_event(known or Order(event.order_id, event.customer_id), event)
     if known is not None and known.placed and known.currency != event.currency:
-        order = _in_other_currency(work, known, order)
+        order, _ = _in_other_currency(work, ledger, known, order)
     order = with_todays_rate(work, ledger, order)
     if known is not None and not known.placed:
         order = _with_what_came_before(work, ledger, order)
