@@ -332,14 +332,16 @@ def _end(work: Work, ledger: Ledger, event: OrderCancelled | OrderClosed, lifecy
 
 
 def order_reopened(work: Work, ledger: Ledger, event: OrderReopened) -> Refusal | None:
-    """A closed order is open again, and is checked (spec 5.7)."""
+    """A closed order is open again, and is checked (spec 5.7). A checkpoint may have held it while it was closed: then
+    it is checked there, whether or not that checks any more, as a held order that changes is."""
     order = _placed(work, event)
     if isinstance(order, Refusal):
         return order
     if order.lifecycle != "closed":
         return Refusal(codes.INVALID, f"Order {order.order_id} is {order.lifecycle}: only a closed order is reopened.")
     reopened = changed(order, lifecycle="open", release=None)
-    if checks_at(work, order.checkpoint) or not work.settings.posting_somewhere:
+    is_checked = checks_at(work, order.checkpoint) or not work.settings.posting_somewhere
+    if is_checked or order.standing == "on_hold":
         check(work, ledger, reopened, order, order.checkpoint, "change")
     else:
         reasons = order.last_reasons if order.standing == "rejected" else (codes.NOT_CHECKED,)

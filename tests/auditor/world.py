@@ -995,13 +995,15 @@ def is_in_grace(order: Order, part: Part, until: date | None, grace: int) -> boo
     return grace > 0 and until is not None and part.today <= until
 
 
-def stands(world: World, customer: Customer, order: Order, part: Part, checkpoint: str) -> None:
+def stands(
+    world: World, customer: Customer, order: Order, part: Part, checkpoint: str, cause: str = "checkpoint"
+) -> None:
     """Rejected again, or still on hold where nothing is checked, with the reasons that it has."""
     found = figures_of(world, customer, order, part)
     found.verdict, found.reasons = order.verdict, list(order.reasons)
     if order.entry is not None:
         found.reasons = codes_of(order.entry)
-    world.decide(customer, order, part, checkpoint, found, "checkpoint")
+    world.decide(customer, order, part, checkpoint, found, cause)
 
 
 def codes_of(entry: Value) -> list[str]:
@@ -1073,17 +1075,20 @@ def end(world: World, customer: Customer, order: Order, state: str) -> None:
 
 
 def reopened(world: World, event: Event, part: Part) -> None:
-    """`OrderReopened`: for closed orders; it checks (5.7)."""
+    """`OrderReopened`: for closed orders; it checks (5.7), with no checkpoint marked too: else closing and opening
+    again would let a held order go."""
     customer, order = known_order(world, event, part)
     if order.state != "closed":
         raise Refused("invalid")
-    order.state = "open"
-    at = checked_at(order)
-    if part.book.checkpoints[at]["posting"]:
+    order.state, order.release = "open", None
+    at = order.held_at if order.entry is not None else checked_at(order)
+    if part.book.checkpoints[at]["posting"] or not part.book.checks_anywhere() or order.entry is not None:
         world.check(customer, order, part, at, "change")
-        return
-    not_checked(world, customer, order, part, at, "change")
-    world.released(customer, order, part, checked=False)
+    elif order.verdict == "rejected":
+        stands(world, customer, order, part, at, "change")
+    else:
+        not_checked(world, customer, order, part, at, "change")
+        world.released(customer, order, part, checked=False)
 
 
 # --- invoices and payments ------------------------------------------------------------------------------------------
