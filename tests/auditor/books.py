@@ -26,11 +26,12 @@ def total(buckets: Buckets) -> Money:
 
 @dataclass
 class Release:
-    """What a person's release says: until when, up to what amount, and which reasons it waives (5.7)."""
+    """What a person's release says: until when, up to what amount, which reasons it waives, and the tolerance (5.7)."""
 
     until: date
-    up_to: Fraction
+    up_to: Money
     waived: frozenset[str]
+    percent: Fraction
 
 
 @dataclass

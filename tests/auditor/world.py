@@ -573,7 +573,7 @@ class World:
     def is_good(self, release: Release, order: Order, part: Part) -> bool:
         """Within its days and its amount (5.7)."""
         net = 0 if is_beyond(order, part) or order.amount <= 0 else order.net
-        return part.today < release.until and net <= release.up_to
+        return part.today < release.until and net <= release.up_to + release.up_to * release.percent / 100
 
     def check(
         self,
@@ -941,6 +941,10 @@ def checked_at(order: Order) -> str:
 def change_of_released(world: World, customer: Customer, order: Order, part: Part, old: tuple[Any, ...]) -> None:
     """A rise or other terms check again, within tolerance not, a fall never."""
     old_net, terms, discount, counted = old
+    fall = max(0, old_net - (0 if is_beyond(order, part) else order.net))
+    order.granted = max(0, order.granted - fall)  # What was given up may be someone else's by now.
+    if order.release is not None:
+        order.release = replace(order.release, up_to=max(0, order.release.up_to - fall))
     other_terms = (terms, discount) != (order.terms, order.discount)
     rises = counts(customer, order, part) > counted
     percent = order.tolerance
@@ -952,11 +956,6 @@ def change_of_released(world: World, customer: Customer, order: Order, part: Par
         not_checked(world, customer, order, part, at, "change")
         if unchecked and rises and tolerated and not other_terms:  # both say why it was not checked
             world.expected.loose.add("reasons")
-        net = 0 if is_beyond(order, part) else order.net
-        if net < old_net:
-            order.granted = max(0, order.granted - (old_net - net))
-            if order.release is not None:
-                order.release = replace(order.release, up_to=order.release.up_to - (old_net - net))
     elif rises and tolerated and not other_terms:
         not_checked(world, customer, order, part, at, "change", "within_tolerance")
         if not part.book.checkpoints[at]["posting"]:  # both say why it was not checked
@@ -1578,7 +1577,7 @@ def release(world: World, event: Event, part: Part) -> None:
     order.reasons = found.reasons
     world.released(customer, order, part)
     order.tolerance = percent
-    order.release = Release(until, order.granted + order.granted * percent / 100, waived)
+    order.release = Release(until, order.granted, waived, percent)
 
 
 def reject(world: World, event: Event, part: Part) -> None:
