@@ -261,7 +261,9 @@ class Books:
         if invoice.currency == order.currency:
             return invoice.billed
         worth = self.worth(invoice.billed, invoice.currency, ("invoice", invoice.invoice_id))
-        if order.rate is None or self.currency is None:
+        if not order.has_rate or self.currency is None:
+            return 0  # Nobody can tell.
+        if order.rate is None:
             return worth
         own = Fraction(worth, 10 ** decimals(self.currency)) / order.rate
         return round(own * 10 ** decimals(order.currency))
