@@ -1651,7 +1651,7 @@ def look_again(world: World, customer: Customer, part: Part) -> None:
 
 def is_done(customer: Customer, order: Order) -> bool:
     """Rejected, or invoiced in full: no open order any more, though nobody closed it."""
-    return order.verdict == "rejected" or 0 < order.amount <= customer.books.billed_on(order)
+    return order.verdict == "rejected" or customer.books.is_all_billed(order)
 
 
 def force_one(world: World, customer: Customer, order: Order, part: Part, event: Event) -> None:
