@@ -148,12 +148,16 @@ def order_changed(work: Work, ledger: Ledger, event: OrderChanged) -> Refusal | 
 
 
 def _in_other_currency(work: Work, ledger: Ledger, old: Order, new: Order) -> tuple[Order, list[Invoice]]:
-    """The order in its new currency, with its invoices: no rate yet, what was delivered is the same number."""
+    """The order in its new currency, with its invoices: no rate yet, what was delivered is the same number.
+
+    A release up to an amount of the old currency says nothing of it any more.
+    """
     scale = work.currencies[new.currency] - work.currencies[old.currency]
     delivered = old.delivered_minor * 10**scale if scale >= 0 else old.delivered_minor // 10**-scale
     bare = changed(
         new,
         rate=None,
+        release=None,
         delivered_minor=min(money.AMOUNT_MINOR_MAX, delivered),
         invoiced_minor=0,
         invoiced_credit_minor=0,
@@ -166,7 +170,7 @@ def _change_released(work: Work, ledger: Ledger, old: Order, new: Order) -> None
     rise = sum(ledger.parts_of(new)) - sum(ledger.parts_of(old))
     claim = claim_of(ledger, new)
     fall = max(0, claim_of(ledger, old) - claim)
-    release = old.release
+    release = new.release
     if release is not None and fall:
         release = changed(release, up_to_minor=max(0, release.up_to_minor - fall))
         new = changed(new, release=release)

@@ -897,20 +897,17 @@ def changed(world: World, event: Event, part: Part) -> None:
         return
     if order.state != "open":
         raise Refused("invalid")
-    old = (0 if is_beyond(order, part) else order.net, order.terms, order.discount, counts(customer, order, part))
-    was = order.currency
+    old = replace(order)
+    old_net, counted = 0 if is_beyond(order, part) else order.net, counts(customer, order, part)
     take_new_state(order, event)
-    if order.currency != was:
-        order.rate, order.has_rate = None, False
+    if order.currency != old.currency:  # A release was good for an amount of the old one.
+        order.rate, order.has_rate, order.release, order.granted, old_net = None, False, None, 0, 0
         world.take_rate(customer, order, part)
     if order.verdict in ("on_hold", "rejected"):
         order.forced = order.forced if order.verdict == "on_hold" else None
         world.check(customer, order, part, order.held_at if order.entry else checked_at(order), "change")
         return
-    if order.currency != was and part.book.checkpoints[checked_at(order)]["posting"]:
-        world.check(customer, order, part, checked_at(order), "change")
-        return
-    change_of_released(world, customer, order, part, old)
+    change_of_released(world, customer, order, part, old, old_net, counted)
 
 
 def take_new_state(order: Order, event: Event) -> None:
@@ -938,21 +935,24 @@ def checked_at(order: Order) -> str:
     return order.checkpoint or "order_entry"
 
 
-def change_of_released(world: World, customer: Customer, order: Order, part: Part, old: tuple[Any, ...]) -> None:
-    """A rise or other terms check again, within tolerance not, a fall never."""
-    old_net, terms, discount, counted = old
+def change_of_released(
+    world: World, customer: Customer, order: Order, part: Part, old: Order, old_net: Money, counted: Money
+) -> None:
+    """A rise, another currency or other terms check again, within tolerance not, a fall never."""
     fall = max(0, old_net - (0 if is_beyond(order, part) else order.net))
     order.granted = max(0, order.granted - fall)  # What was given up may be someone else's by now.
     if order.release is not None:
         order.release = replace(order.release, up_to=max(0, order.release.up_to - fall))
-    other_terms = (terms, discount) != (order.terms, order.discount)
-    rises = counts(customer, order, part) > counted
+    other_terms = (old.terms, old.discount) != (order.terms, order.discount)
+    is_foreign, lacks_rate = order.currency != old.currency, customer.profile is not None and not order.has_rate
+    rises = is_foreign or lacks_rate or counts(customer, order, part) > counted
     percent = order.tolerance
     if percent is None:
         percent = fraction(part.book["release_tolerance_percent"]) or Fraction(0)
-    tolerated = order.net <= order.granted + order.granted * percent / 100
+    tolerated = not is_foreign and order.net <= order.granted + order.granted * percent / 100
     at, unchecked = checked_at(order), not part.book.checks_anywhere()
-    if part.book["allow_edit_after_release"] or unchecked or not (other_terms or rises):
+    may_stay = not lacks_rate and part.book["allow_edit_after_release"]
+    if may_stay or unchecked or not (other_terms or rises):
         not_checked(world, customer, order, part, at, "change")
         if unchecked and rises and tolerated and not other_terms:  # both say why it was not checked
             world.expected.loose.add("reasons")
