@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from tests.auditor import forms
@@ -334,10 +334,11 @@ class World:
             instant = forms.instant(event["occurred_at"])
             assert instant is not None
             part.newest = instant if part.newest is None else max(part.newest, instant)
-        accepted = self.carry_out(event, self.input, part)
+        outcome = self.carry_out(event, self.input, part)
+        accepted = outcome != "refused"
         if not accepted and topic in part.read:
             part.read[topic], part.newest = read, newest
-        if accepted and customer is not None and part.book["evaluate_on"] == "event":
+        if outcome == "done" and customer is not None and part.book["evaluate_on"] == "event":
             after = self.exposed(customer, part)
             if event["type"] in FREEING or (before is not None and total(after) < total(before)):
                 self.to_evaluate[customer.customer_id] = customer
@@ -345,11 +346,11 @@ class World:
         if accepted:
             self.finish(part)
 
-    def carry_out(self, event: Event, place: Value, part: Part) -> bool:
-        """Does what the event says, or has it wait behind a check; False: it is refused, and its id is free again."""
+    def carry_out(self, event: Event, place: Value, part: Part) -> Literal["done", "waits", "refused"]:
+        """Does what the event says, or has it wait behind a check or for its group; refused, its id is free again."""
         topic = forms.INTERNAL.get(event["type"]) or forms.FORMS[event["type"]][0]
         if self.waits_behind(event, place, part):
-            return True
+            return "waits"
         try:
             if topic == forms.COMMANDS and part.book.with_actors and event["actor"] not in part.book.actors:
                 raise Refused("not_allowed")
@@ -357,10 +358,11 @@ class World:
         except Refused as refused:
             self.expected.dead.append((event["event_id"], str(refused)))
             part.seen.pop((topic if topic in OWN_IDS else "", event["event_id"]), None)
-            return False
+            return "refused"
         except Asks as asks:
             put_off(self, asks, event, part)
-        return True
+            return "waits"
+        return "done"
 
     def waits_behind(self, event: Event, place: Value, part: Part) -> bool:
         """What comes for an order that waits for its group waits behind it (decisions, 5.2)."""
@@ -379,9 +381,9 @@ class World:
         self.event, self.input = event, place
         customer = self.customer(part, event["customer_id"])
         before = self.exposed(customer, part)
-        accepted = self.carry_out(event, place, part)
+        is_done = self.carry_out(event, place, part) == "done"
         fell = total(self.exposed(customer, part)) < total(before)
-        if accepted and (event["type"] in FREEING or fell) and part.book["evaluate_on"] == "event":
+        if is_done and (event["type"] in FREEING or fell) and part.book["evaluate_on"] == "event":
             self.to_evaluate[customer.customer_id] = customer
         self.event, self.input = here
 
