@@ -173,7 +173,8 @@ def answered(world: World, event: Event, part: Part) -> None:
         go_on(world, customer, question, part, request_id, event)
     elif order is not None and order.entry is not None and order.in_line == request_id:
         order.in_line = request_id if event.get("waits") else None
-        world.evaluate(customer, part, [order.order_id])
+        if world.answers:  # Of a group that it has left it comes late: then nobody has to look.
+            world.evaluate(customer, part, [order.order_id])
     world.answers = {}
 
 
