@@ -198,7 +198,10 @@ class World:
         if reason is not None:
             self.expected.dead.append((event.get("event_id") if isinstance(event, dict) else None, reason))
             if isinstance(event, dict) and event.get("type") in forms.FORMS:
-                part.taken[forms.FORMS[event["type"]][0]] += 1
+                topic = forms.FORMS[event["type"]][0]
+                part.taken[topic] += 1
+                if (topic if topic in OWN_IDS else "", event.get("event_id")) in part.seen:
+                    self.expected.loose.add("reason")  # Its id is another's as well: either may be said.
             return self.expected
         assert isinstance(event, dict)
         topic = forms.INTERNAL.get(event["type"]) or forms.FORMS[event["type"]][0]
