@@ -200,7 +200,7 @@ class World:
             if isinstance(event, dict) and event.get("type") in forms.FORMS:
                 topic = forms.FORMS[event["type"]][0]
                 part.taken[topic] += 1
-                if (topic if topic in OWN_IDS else "", event.get("event_id")) in part.seen:
+                if (topic if topic in OWN_IDS else "", str(event.get("event_id"))) in part.seen:
                     self.expected.loose.add("reason")  # Its id is another's as well: either may be said.
             return self.expected
         assert isinstance(event, dict)
