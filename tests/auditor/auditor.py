@@ -21,7 +21,8 @@ from typing import Any
 
 from tests.auditor import forms
 from tests.auditor.money import fraction
-from tests.auditor.world import Event, Expected, Value, World
+from tests.auditor.partition import Event, Expected, Value
+from tests.auditor.world import World
 
 Output = dict[str, Any]
 DECISIONS, HOLDS, EXPOSURES = "credit.decisions", "credit.holds", "credit.exposures"
