@@ -155,6 +155,14 @@ class Ledger(Struct, eq=False, gc=False):
             open_minor = 0
         return open_minor, delivered
 
+    def is_all_invoiced(self, order: Order) -> bool:
+        """Whether an order is invoiced in full, by invoices in whatever currency; not before its rate is known."""
+        amount, rate = order.amount_minor, order.rate
+        if amount <= 0 or order.invoiced_minor >= amount:
+            return amount > 0
+        invoiced = order.invoiced_credit_minor + order.invoiced_foreign_credit_minor
+        return rate is not None and self.to_credit(amount, order.currency, rate) <= invoiced
+
     def _delivered(self, order: Order, whole_minor: int) -> int:
         if order.delivered_minor >= order.amount_minor:
             return whole_minor

@@ -192,7 +192,7 @@ def force_hold(work: Work, ledger: Ledger, event: ForceHold) -> Refusal | None:
     order = _known(work, ledger.customer_id, event.order_id)
     if isinstance(order, Refusal):
         return order
-    if not is_open(order):
+    if not is_open(ledger, order):
         return Refusal(codes.INVALID, f"Order {event.order_id} is no open order: nothing was done.")
     _force(work, ledger, order, event)
     work.free(ledger.customer_id)
@@ -203,17 +203,17 @@ def _force_all(work: Work, ledger: Ledger, event: ForceHold) -> int:
     forced = 0
     for order_id in work.ids(ORDERS, ledger.customer_id):
         order = work.get(ORDERS, ledger.customer_id, order_id)
-        if order is not None and is_open(order):
+        if order is not None and is_open(ledger, order):
             _force(work, ledger, order, event)
             forced += 1
     work.free(ledger.customer_id)
     return forced
 
 
-def is_open(order: Order) -> bool:
+def is_open(ledger: Ledger, order: Order) -> bool:
     """Whether something of the order can still be stopped: not ended, not rejected, not all invoiced."""
-    all_invoiced = 0 < order.amount_minor <= order.invoiced_minor
-    return order.placed and order.lifecycle == "open" and order.standing != "rejected" and not all_invoiced
+    is_running = order.placed and order.lifecycle == "open" and order.standing != "rejected"
+    return is_running and not ledger.is_all_invoiced(order)
 
 
 def _force(work: Work, ledger: Ledger, order: Order, event: ForceHold) -> None:

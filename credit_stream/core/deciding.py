@@ -157,6 +157,8 @@ class Excuses(NamedTuple):
 def _look_at_rules(rules: tuple[Looking, ...], facts: Facts, seen: Seen, excuses: Excuses) -> None:
     for rule, look in rules:
         holds = _look_at_rule(rule, look, facts, seen, excuses)
+        if facts.group is not None and _depends_on_pool(rule, look, facts):
+            _ask_of_pool(rule, facts, seen, excuses)
         if facts.checks_group and not holds and (group_holds := RULE_OF_TYPE[rule.type].group_holds) is not None:
             _add_condition(rule, facts, seen, excuses, at_or_above=facts.limit_boundary == "at_or_above")
             if facts.group is not None:
@@ -171,8 +173,7 @@ def _look_at_rule(rule: Rule, look: Look, facts: Facts, seen: Seen, excuses: Exc
         seen.held.add(codes.EXCHANGE_RATE_MISSING)
         return True
     except GroupUnasked:
-        if _excuse_for(rule, rule.type, excuses.true) is None:
-            _add_condition(rule, facts, seen, excuses, at_or_above=False)
+        _ask_of_pool(rule, facts, seen, excuses)
         return False
     holds = False
     for observation in observations:
@@ -185,6 +186,25 @@ def _look_at_rule(rule: Rule, look: Look, facts: Facts, seen: Seen, excuses: Exc
         seen.outcomes.append(outcome_of(rule, observation, excuse))
         seen.reasons.append(observation.reason)
     return holds
+
+
+def _depends_on_pool(rule: Rule, look: Look, facts: Facts) -> bool:
+    """Whether a rule whose answer is there had to ask for it: it asks the same if the group is asked once more."""
+    if not facts.is_groups_alone:
+        return False
+    try:
+        look(rule, changed(facts, group=None))
+    except GroupUnasked:
+        return True
+    except RateMissing:
+        pass
+    return False
+
+
+def _ask_of_pool(rule: Rule, facts: Facts, seen: Seen, excuses: Excuses) -> None:
+    """What a rule that looks at the pool as at a limit asks of the group, unless an exclusion excuses it anyway."""
+    if _excuse_for(rule, rule.type, excuses.true) is None:
+        _add_condition(rule, facts, seen, excuses, at_or_above=False)
 
 
 def _add_condition(rule: Rule, facts: Facts, seen: Seen, excuses: Excuses, *, at_or_above: bool) -> None:

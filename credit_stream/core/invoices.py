@@ -135,6 +135,21 @@ def less_invoice(ledger: Ledger, order: Order, invoice: Invoice) -> tuple[Order,
     return invoiced, changed(invoice, order_share_minor=amount)
 
 
+def less_its_invoices(work: Work, ledger: Ledger, order: Order) -> tuple[Order, list[Invoice]]:
+    """The order, of which nothing is invoiced yet, with all its invoices taken off it, and these as they are then.
+
+    For an order that comes in another currency: what is invoiced in its own now was foreign before, and the reverse.
+    """
+    taken = []
+    for invoice_id in work.ids(INVOICES, order.customer_id):
+        invoice = work.get(INVOICES, order.customer_id, invoice_id)
+        if invoice is not None and invoice.order_id == order.order_id and invoice.posted and not invoice.voided:
+            bare = changed(invoice, order_share_minor=0, order_share_foreign_credit_minor=0)
+            order, invoice = less_invoice(ledger, order, bare)
+            taken.append(invoice)
+    return order, taken
+
+
 def give_order_back(work: Work, ledger: Ledger, invoice: Invoice, amount_minor: int) -> Invoice:
     """A credit note or a void gives the order back what the invoice took off it (spec 3.2).
 

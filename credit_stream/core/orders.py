@@ -36,9 +36,9 @@ from credit_stream.core.events import (
 )
 from credit_stream.core.facts import facts_of
 from credit_stream.core.holds import take_off_list
-from credit_stream.core.invoices import less_invoice
+from credit_stream.core.invoices import less_invoice, less_its_invoices
 from credit_stream.core.outputs import Cause, Verdict
-from credit_stream.core.rows import HOLDS, INVOICES, ORDERS, Lifecycle, Order
+from credit_stream.core.rows import HOLDS, INVOICES, ORDERS, Invoice, Lifecycle, Order
 from credit_stream.core.view import Refusal
 from credit_stream.core.work import Work
 
@@ -135,7 +135,10 @@ def order_changed(work: Work, ledger: Ledger, event: OrderChanged) -> Refusal | 
         return Refusal(codes.INVALID, f"Order {old.order_id} is {old.lifecycle}: only an open order can be changed.")
     new = _with_event(old, event)
     if event.currency != old.currency:
-        new = with_todays_rate(work, ledger, _in_other_currency(work, old, new))
+        new, invoices = _in_other_currency(work, ledger, old, new)
+        for invoice in invoices:
+            work.put(INVOICES, event.customer_id, invoice.invoice_id, invoice)
+        new = with_todays_rate(work, ledger, new)
     work.free(event.customer_id)
     if old.standing != "released":
         check(work, ledger, new, old, old.checkpoint, "change")
@@ -144,25 +147,30 @@ def order_changed(work: Work, ledger: Ledger, event: OrderChanged) -> Refusal | 
     return None
 
 
-def _in_other_currency(work: Work, old: Order, new: Order) -> Order:
-    """The order in its new currency: no rate yet, what was delivered is the same number, invoices are foreign now."""
+def _in_other_currency(work: Work, ledger: Ledger, old: Order, new: Order) -> tuple[Order, list[Invoice]]:
+    """The order in its new currency, with its invoices: no rate yet, what was delivered is the same number.
+
+    A release up to an amount of the old currency says nothing of it any more.
+    """
     scale = work.currencies[new.currency] - work.currencies[old.currency]
     delivered = old.delivered_minor * 10**scale if scale >= 0 else old.delivered_minor // 10**-scale
-    return changed(
+    bare = changed(
         new,
         rate=None,
+        release=None,
         delivered_minor=min(money.AMOUNT_MINOR_MAX, delivered),
         invoiced_minor=0,
         invoiced_credit_minor=0,
-        invoiced_foreign_credit_minor=old.invoiced_foreign_credit_minor + old.invoiced_credit_minor,
+        invoiced_foreign_credit_minor=0,
     )
+    return less_its_invoices(work, ledger, bare)
 
 
 def _change_released(work: Work, ledger: Ledger, old: Order, new: Order) -> None:
     rise = sum(ledger.parts_of(new)) - sum(ledger.parts_of(old))
     claim = claim_of(ledger, new)
     fall = max(0, claim_of(ledger, old) - claim)
-    release = old.release
+    release = new.release
     if release is not None and fall:
         release = changed(release, up_to_minor=max(0, release.up_to_minor - fall))
         new = changed(new, release=release)
@@ -266,7 +274,7 @@ def check_order(work: Work, ledger: Ledger, event: CheckOrder) -> Refusal | None
     known = work.get(ORDERS, event.customer_id, event.order_id)
     order = _with_event(known or Order(event.order_id, event.customer_id), event)
     if known is not None and known.placed and known.currency != event.currency:
-        order = _in_other_currency(work, known, order)
+        order, _ = _in_other_currency(work, ledger, known, order)
     order = with_todays_rate(work, ledger, order)
     if known is not None and not known.placed:
         order = _with_what_came_before(work, ledger, order)
@@ -328,14 +336,16 @@ def _end(work: Work, ledger: Ledger, event: OrderCancelled | OrderClosed, lifecy
 
 
 def order_reopened(work: Work, ledger: Ledger, event: OrderReopened) -> Refusal | None:
-    """A closed order is open again, and is checked (spec 5.7)."""
+    """A closed order is open again, and is checked (spec 5.7). A checkpoint may have held it while it was closed: then
+    it is checked there, whether or not that checks any more, as a held order that changes is."""
     order = _placed(work, event)
     if isinstance(order, Refusal):
         return order
     if order.lifecycle != "closed":
         return Refusal(codes.INVALID, f"Order {order.order_id} is {order.lifecycle}: only a closed order is reopened.")
     reopened = changed(order, lifecycle="open", release=None)
-    if checks_at(work, order.checkpoint) or not work.settings.posting_somewhere:
+    is_checked = checks_at(work, order.checkpoint) or not work.settings.posting_somewhere
+    if is_checked or order.standing == "on_hold":
         check(work, ledger, reopened, order, order.checkpoint, "change")
     else:
         reasons = order.last_reasons if order.standing == "rejected" else (codes.NOT_CHECKED,)

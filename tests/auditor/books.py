@@ -26,11 +26,12 @@ def total(buckets: Buckets) -> Money:
 
 @dataclass
 class Release:
-    """What a person's release says: until when, up to what amount, and which reasons it waives (5.7)."""
+    """What a person's release says: until when, up to what amount, which reasons it waives, and the tolerance (5.7)."""
 
     until: date
-    up_to: Fraction
+    up_to: Money
     waived: frozenset[str]
+    percent: Fraction
 
 
 @dataclass
@@ -283,6 +284,16 @@ class Books:
             not_done = 0
         off_open = min(secured, not_done)
         return not_done - off_open, max(0, lying - (secured - off_open))
+
+    def is_all_billed(self, order: Order) -> bool:
+        """Whether nothing of it is left to invoice, in its own currency or by what it is worth."""
+        if order.amount <= 0:
+            return False
+        billed = sum(invoice.billed for invoice in self.invoices_of(order) if invoice.currency == order.currency)
+        if self.currency is None or not order.has_rate:
+            return billed >= order.amount
+        worth = sum(self.billed_worth(order, invoice) for invoice in self.invoices_of(order))
+        return billed >= order.amount or convert(order.amount, order.currency, self.currency, order.rate) <= worth
 
     def billed_worth(self, order: Order, invoice: Invoice) -> Money:
         """What an invoice takes from the order in credit currency: at the order's rate if it is in its currency."""

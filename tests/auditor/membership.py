@@ -16,7 +16,9 @@ from tests.auditor.judge import Customer, GroupView, Judgement
 from tests.auditor.money import Money, minor, shown
 
 if TYPE_CHECKING:
-    from tests.auditor.world import Event, Part, Value, World
+    from tests.auditor.partition import Event, Part, Value
+    from tests.auditor.records import Records
+    from tests.auditor.world import World
 
 TOLD = ("current_invoices", "overdue_invoices", "open_orders", "delivered_not_invoiced", "unapplied")
 WAITS_BEHIND = frozenset(
@@ -99,7 +101,7 @@ def included_of(customer: Customer, order: Order, part: Part) -> Money:
 
 
 def ask(
-    world: World,
+    world: Records,
     customer: Customer,
     order: Order,
     part: Part,
@@ -119,7 +121,7 @@ def ask(
 
 
 def check_question(
-    world: World, customer: Customer, order: Order, part: Part, found: Judgement, request: Value, included: Money
+    world: Records, customer: Customer, order: Order, part: Part, found: Judgement, request: Value, included: Money
 ) -> None:
     """Whether a question asks what the rules make of the group."""
     amounts = {"amount": found.open_amount, "included": included}
@@ -173,7 +175,8 @@ def answered(world: World, event: Event, part: Part) -> None:
         go_on(world, customer, question, part, request_id, event)
     elif order is not None and order.entry is not None and order.in_line == request_id:
         order.in_line = request_id if event.get("waits") else None
-        world.evaluate(customer, part, [order.order_id])
+        if world.answers:  # Of a group that it has left it comes late: then nobody has to look.
+            world.evaluate(customer, part, [order.order_id])
     world.answers = {}
 
 

@@ -20,7 +20,7 @@ from tests.auditor.judge import TemporaryLimit, temporary_in_force
 from tests.auditor.money import Money, convert, minor, shown
 
 if TYPE_CHECKING:
-    from tests.auditor.world import Part
+    from tests.auditor.partition import Part
 
 Value = dict[str, Any]
 NOTHING: Buckets = [0, 0, 0, 0, 0]

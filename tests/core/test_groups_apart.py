@@ -457,3 +457,31 @@ def test_an_answer_about_an_order_whose_customer_has_left_the_group_since_change
         apart.take(event)
     assert late and apart.holds["O3"] == before
     nothing_is_left(apart)
+
+
+def test_who_asks_once_more_asks_the_same_of_the_group() -> None:
+    """Something else held the order when it asked first; a rule that looks at the pool has not gone since."""
+    rules: list[dict[str, object]] = [
+        {"id": "limit", "type": "credit_limit_used", "percent": "100"},
+        {"id": "late", "type": "overdue_amount", "amount": "0", "percent": "50"},
+        {"id": "bad", "type": "account_status", "value": "bad"},
+    ]
+    apart = Apart(rules=rules)
+    apart.send(
+        e.CreditGroupUpdated, group_id="G", credit_currency="USD", credit_limit_minor=1_000,
+        credit_limit_expires_on=30_000,
+    )  # fmt: skip
+    member = {"customer_id": "A", "credit_currency": "USD", "customer_credit_group": "G"}
+    apart.send(e.CustomerUpdated, **member, account_status="bad")
+    apart.send(e.InvoicePosted, invoice_id="IA", customer_id="A", amount_minor=100, currency="USD", invoice_date=20_000)
+    apart.settle()
+    order(apart, "OA", "A", 300)
+    apart.send(e.CustomerUpdated, **member)
+    asked = [event for event in apart.deliver(questions) if isinstance(event, e.GroupCreditRequested)]
+    apart.deliver(answers)
+    asked += [event for event in apart.waiting if isinstance(event, e.GroupCreditRequested)]
+    assert [event.purpose for event in asked] == ["look", "reserve"]
+    assert asked[0].conditions == asked[1].conditions and len(asked[0].conditions) == 2
+    apart.settle()
+    assert apart.verdicts("OA") == ["released"]
+    nothing_is_left(apart)

@@ -64,8 +64,6 @@ class Account:
     waiting: Waiting = field(default_factory=Waiting)
     """While an order waits for its group's answer nobody here knows if it counts, so the sums wait as well."""
     is_excluded: bool = False
-    is_stale: bool = False
-    """Whether its exposure may be of before the first settings."""
     is_sure: bool = True
     """Whether the books know all that counts."""
 
@@ -231,7 +229,6 @@ class Audit:
     def _apply_to_all(self, taken: Taken, partition: Partition, event: e.Event) -> None:
         """Settings, rates and groups."""
         if isinstance(event, e.SettingsPublished):
-            self._forgive_first_settings(taken, partition)
             partition.settings = json.loads(event.document)
             partition.tell_date()
         if isinstance(event, e.ExchangeRatePublished):
@@ -287,14 +284,6 @@ class Audit:
         if None in (account.documents, account.currency) or account.documents == account.currency:
             return
         account.is_sure &= (account.documents, account.currency) in partition.rates
-
-    def _forgive_first_settings(self, taken: Taken, partition: Partition) -> None:
-        """KNOWN: the first settings have the version that there is without any, so the core does not value anew what
-        was taken before them (`Ledger.close`); what it published stays until the customer is next looked at."""
-        if not partition.settings:
-            for customer_id, home in self._homes.items():
-                if home == taken.partition:
-                    self._account(customer_id).is_stale = True
 
     def _enter(self, partition: Partition, account: Account, event: e.Event) -> None:
         """The event in the books."""
@@ -368,7 +357,7 @@ class Audit:
     def _check_exposure(self, partition: Partition, customer_id: str) -> None:
         """What was last published is what the books add up to."""
         account = self._account(customer_id)
-        if not account.has_sums or account.is_stale:
+        if not account.has_sums:
             return
         self.exposures += 1
         found = account.published
@@ -404,7 +393,7 @@ class Audit:
     def _check_pool(self, group_id: str) -> None:
         """A group's exposure is the sum of its members' (spec 3.8)."""
         members = [account for account in self.accounts.values() if account.group == group_id and account.currency]
-        if any(member.published is None or member.is_stale for member in members):
+        if any(member.published is None for member in members):
             return
         currency = self.groups[group_id][0]
         wanted = Fraction(0)
@@ -475,7 +464,7 @@ class Audit:
             record = publication.record
             if isinstance(record, Exposure) and record.party == "customer":
                 account = self._account(str(record.customer_id))
-                account.published, account.is_stale = record, False
+                account.published = record
             elif isinstance(record, Exposure):
                 self._pools[str(record.group_id)] = record
             elif publication.topic == HOLDS:
