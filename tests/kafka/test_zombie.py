@@ -82,6 +82,8 @@ def test_one_zombie_after_the_other_in_every_stage_of_a_transaction(
                 worker.wait_until_stopped()
             sender.send(100)
         *zombies, heir = workers
+        # Else those that wake may be through with all of it before the heir can be told to stop.
+        until(lambda: any(line.get("event") == "started" for line in heir.lines), f"the heir starts: {heir.text}")
         for zombie in zombies:
             zombie.signal(signal.SIGCONT)
         until(group.has_taken_all, f"all is taken: {heir.text}")
