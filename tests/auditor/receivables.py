@@ -199,25 +199,26 @@ def undo(customer: Customer, payment: Payment) -> None:
             move.alive = False
 
 
-def applied(world: World, event: Event, part: Part) -> None:
-    """`PaymentApplied`."""
+def standing_payment(world: World, event: Event, part: Part) -> tuple[Customer, Payment]:
+    """The payment of an event about one that must be there and not be reversed, and whose it is."""
     customer = world.customer(part, event["customer_id"])
     payment = customer.books.payments.get(event["payment_id"])
     if payment is None:
         raise Refused("unknown_reference")
     if payment.reversed:
         raise Refused("invalid")
+    return customer, payment
+
+
+def applied(world: World, event: Event, part: Part) -> None:
+    """`PaymentApplied`."""
+    customer, payment = standing_payment(world, event, part)
     settle_invoices(customer, payment, event["settlements"], part, payment.day)
 
 
 def reversed_(world: World, event: Event, part: Part) -> None:
     """`PaymentReversed`."""
-    customer = world.customer(part, event["customer_id"])
-    payment = customer.books.payments.get(event["payment_id"])
-    if payment is None:
-        raise Refused("unknown_reference")
-    if payment.reversed:
-        raise Refused("invalid")
+    customer, payment = standing_payment(world, event, part)
     undo(customer, payment)
     payment.reversed = True
     payment.waiting = []
