@@ -102,17 +102,18 @@ class Service:
     async def exposure(self, request: web.Request) -> web.Response:
         """`GET /customers/{customer_id}/exposure`"""
         customer_id = request.match_info["customer_id"]
-        found = self.system.host.latest(EXPOSURES, customer_id)
-        if found is None:
-            raise Problem(404, f"Nothing of a customer {customer_id!r} has ever counted; send it with POST /events.")
-        return json_answer(_value(found))
+        return self._exposure_of(customer_id, f"Nothing of a customer {customer_id!r} has ever counted")
 
     async def group_exposure(self, request: web.Request) -> web.Response:
         """`GET /groups/{group_id}/exposure`"""
         group_id = request.match_info["group_id"]
-        found = self.system.host.latest(EXPOSURES, group_id)
+        return self._exposure_of(group_id, f"There is no credit group {group_id!r}, or it is closed")
+
+    def _exposure_of(self, party: str, missing: str) -> web.Response:
+        """The newest exposure of a customer or a group. `missing` says what it means that there is none."""
+        found = self.system.host.latest(EXPOSURES, party)
         if found is None:
-            raise Problem(404, f"There is no credit group {group_id!r}, or it is closed; send it with POST /events.")
+            raise Problem(404, f"{missing}; send it with POST /events.")
         return json_answer(_value(found))
 
     async def holds(self, request: web.Request) -> web.Response:
