@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from msgspec.structs import replace as changed
 
-from credit_stream.core import events
+from credit_stream.core import commands, events
 from credit_stream.core.accounts import Ledger, Ledgers
-from credit_stream.core.asking import drop_asked
+from credit_stream.core.asking import drop_asked, wait_behind
 from credit_stream.core.checking import check
 from credit_stream.core.evaluation import evaluate
 from credit_stream.core.events import Event, GroupCreditAnswered
-from credit_stream.core.kept import KeptEvent, decision_of_values, kept, values_of
+from credit_stream.core.kept import KeptEvent, decision_of_values, values_of
 from credit_stream.core.limits import GroupFigures
 from credit_stream.core.rows import ASKED, ASKED_AT, HOLDS, ORDERS, SEEN, WAITING, Asked, Hold, Order, Waiting
 from credit_stream.core.view import LateRefusal, Refusal
@@ -61,13 +61,18 @@ def waits_behind(work: Work, ledger: Ledger, event: Event) -> bool:
     waiting = work.get(WAITING, ledger.customer_id, order_id)
     if order is None or order.asked is None or (kind in ENDS and waiting is None):
         return False
-    before = () if waiting is None else waiting.events
-    work.put(WAITING, ledger.customer_id, order_id, Waiting((*before, kept(event, work.position))))
+    wait_behind(work, ledger.customer_id, order_id)
     return True
 
 
 def _go_on_behind(work: Work, ledgers: Ledgers, ledger: Ledger, order_id: str, handle: Handle) -> None:
     """Takes what waited behind the order's check, one after the other, until one of them has to wait itself."""
+
+    def take(event: Event) -> Refusal | None:
+        if isinstance(event, events.ForceHold) and event.order_id is None:
+            return commands.force_one_of_many(work, ledger, order_id, event)
+        return handle(work, ledgers, event)
+
     waiting = work.get(WAITING, ledger.customer_id, order_id)
     left = () if waiting is None else waiting.events
     while left:
@@ -76,7 +81,7 @@ def _go_on_behind(work: Work, ledgers: Ledgers, ledger: Ledger, order_id: str, h
             break
         first, *rest = left
         left = tuple(rest)
-        _take_kept(work, first, lambda event: handle(work, ledgers, event))
+        _take_kept(work, first, take)
     if left:
         work.put(WAITING, ledger.customer_id, order_id, Waiting(left))
     elif waiting is not None:

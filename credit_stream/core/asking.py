@@ -17,7 +17,7 @@ from credit_stream.core.events import GroupPurpose
 from credit_stream.core.kept import kept
 from credit_stream.core.membership import Question, next_number
 from credit_stream.core.outputs import HoldStatus
-from credit_stream.core.rows import ASKED, ASKED_AT, HOLDS, ORDERS, Asked, AskedAt, Hold, Order
+from credit_stream.core.rows import ASKED, ASKED_AT, HOLDS, ORDERS, WAITING, Asked, AskedAt, Hold, Order, Waiting
 from credit_stream.core.work import Work
 
 
@@ -110,6 +110,13 @@ def give_up_asking(work: Work, ledger: Ledger, order: Order) -> Order:
     ledger.settled.append(order.asked)
     ledger.account.asking -= 1
     return changed(order, asked=None, standing="released")
+
+
+def wait_behind(work: Work, customer_id: str, order_id: str) -> None:
+    """The event of this step goes on for the order when what it waits for now has its answer."""
+    waiting = work.get(WAITING, customer_id, order_id)
+    before = () if waiting is None else waiting.events
+    work.put(WAITING, customer_id, order_id, Waiting((*before, kept(work.event, work.position))))
 
 
 def _write(work: Work, ledger: Ledger, request_id: str, asked: Asked) -> None:

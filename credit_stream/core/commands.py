@@ -9,7 +9,7 @@ from msgspec.structs import replace as changed
 from credit_stream.core import money
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger, Ledgers
-from credit_stream.core.asking import ask_and_begin_anew
+from credit_stream.core.asking import ask_and_begin_anew, wait_behind
 from credit_stream.core.checking import claim_of, conclude, judge_in_place, waived_by_person, with_todays_rate
 from credit_stream.core.evaluation import evaluate
 from credit_stream.core.events import (
@@ -24,7 +24,7 @@ from credit_stream.core.events import (
 )
 from credit_stream.core.holds import review
 from credit_stream.core.outputs import RunCompleted
-from credit_stream.core.rows import ACCOUNTS, ASKED, CUSTOMERS, HOLDERS, HOLDS, ORDERS, Hold, Order, Release
+from credit_stream.core.rows import ACCOUNTS, ASKED, CUSTOMERS, HOLDERS, HOLDS, ORDERS, WAITING, Hold, Order, Release
 from credit_stream.core.settings import DAYS_MAX
 from credit_stream.core.view import Refusal
 from credit_stream.core.work import Work
@@ -210,6 +210,15 @@ def _force_all(work: Work, ledger: Ledger, event: ForceHold) -> int:
     return forced
 
 
+def force_one_of_many(work: Work, ledger: Ledger, order_id: str, event: ForceHold) -> Refusal | None:
+    """The part of a forced hold of many that had to wait; an order that has ended since is none of the open ones."""
+    order = work.get(ORDERS, ledger.customer_id, order_id)
+    if order is not None and is_open(ledger, order):
+        _force(work, ledger, order, event)
+        work.free(ledger.customer_id)
+    return None
+
+
 def is_open(ledger: Ledger, order: Order) -> bool:
     """Whether something of the order can still be stopped: not ended, not rejected, not all invoiced."""
     is_running = order.placed and order.lifecycle == "open" and order.standing != "rejected"
@@ -217,8 +226,12 @@ def is_open(ledger: Ledger, order: Order) -> bool:
 
 
 def _force(work: Work, ledger: Ledger, order: Order, event: ForceHold) -> None:
-    if order.asked is not None and order.standing == "pending":
-        _force_when_answered(work, order, event)
+    if order.asked is not None:
+        is_first = work.get(WAITING, order.customer_id, order.order_id) is None
+        if order.standing == "pending" and is_first:
+            _force_when_answered(work, order, event)
+        else:  # A release that a person gave before must not lift the hold when its answer comes.
+            wait_behind(work, order.customer_id, order.order_id)
         return
     rated = with_todays_rate(work, ledger, order)
     found = judge_in_place(work, ledger, rated, order, order.checkpoint, forced=True)

@@ -103,6 +103,12 @@ def review(world: World, event: Event, part: Part) -> None:
 
 def force(world: World, event: Event, part: Part) -> None:
     """`ForceHold` (7.5): one order, all open ones of a customer, or of a selection."""
+    if world.behind is not None and not event.get("order_id"):
+        customer, order = world.customer(part, event["customer_id"]), world.behind
+        if order.state == "open" and not is_done(customer, order):
+            force_one(world, customer, order, part, event)
+            look_again(world, customer, part)
+        return
     if event.get("order_id"):
         if not event.get("customer_id"):
             raise Refused("invalid")
@@ -134,10 +140,12 @@ def is_done(customer: Customer, order: Order) -> bool:
 
 def force_one(world: World, customer: Customer, order: Order, part: Part, event: Event) -> None:
     """The decision says `forced_hold` and whatever other reasons hold; one that waits for its group has it later."""
-    if order.verdict == "pending":
-        question = customer.questions.get(order.asked or "")
-        if question is not None:
-            question.forced = (event["actor"], event["reason"])
+    question = customer.questions.get(order.asked or "")
+    if question is not None and order.verdict == "pending" and not order.waiting:
+        question.forced = (event["actor"], event["reason"])
+        return
+    if order.asked is not None:  # What came before it goes first: a release then does not lift the hold.
+        order.waiting.append((event | {"customer_id": customer.customer_id}, world.input))
         return
     order.forced = event["reason"]
     at = order.held_at if order.entry is not None else checked_at(order)

@@ -246,8 +246,9 @@ class World(Evaluation):
             self.evaluate(customer, part)
         for customer in self.dirty.values():
             held = [order.order_id for order in customer.books.orders.values() if order.entry is not None]
-            if customer.customer_id not in self.to_evaluate and any(self.was_looked_at(order) for order in held):
-                self.evaluate(customer, part)
+            looked_at = [order_id for order_id in held if self.was_looked_at(order_id)]
+            if customer.customer_id not in self.to_evaluate and looked_at:
+                self.evaluate(customer, part, None if part.book["evaluate_on"] == "event" else looked_at)
         for request in self.requests:
             customer = self.customer(part, request["customer_id"])
             self.dirty[customer.customer_id] = customer

@@ -62,7 +62,8 @@ class Apart:
         topic = TOPIC_OF_EVENT[type(event)]
         by_group = topic == GROUP_REQUESTS or not hasattr(event, "customer_id")
         key = getattr(event, "group_id" if by_group else "customer_id", "")
-        for town in self.towns.values() if topic in BROADCAST_TOPICS else [self.town(key)]:
+        is_for_all = topic in BROADCAST_TOPICS or key is None
+        for town in self.towns.values() if is_for_all else [self.town(key)]:
             self._step(town, topic, event)
 
     def town(self, key: str) -> Town:

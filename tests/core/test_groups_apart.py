@@ -178,6 +178,41 @@ def test_a_person_can_hold_an_order_that_is_pending() -> None:
     nothing_is_left(apart)
 
 
+ALL_OF_A = ({"customer_id": "A"}, {"selection": e.Selection(customer_ids=("A",))}, {})
+
+
+@pytest.mark.parametrize("whom", ALL_OF_A, ids=["the customer", "a selection", "all"])
+def test_a_release_that_waits_for_its_figures_does_not_lift_a_hold_that_came_after_it(whom: dict[str, object]) -> None:
+    """A person releases, another holds all orders before the group has answered: the last word is the hold."""
+    apart = a_group(1_000)
+    order(apart, "OA", "A", 1_200)
+    apart.settle()
+    apart.send(e.ReleaseOrder, "r1", order_id="OA", customer_id="A", actor="ana", release_reason="paid")
+    apart.send(e.ForceHold, "f1", actor="ben", reason="fraud", **whom)
+    apart.settle()
+    assert [(each.verdict, each.input.event_id) for each in apart.decisions[1:]] == [
+        ("released", "r1"), ("on_hold", "f1"),
+    ]  # fmt: skip
+    assert apart.exposure("A") == apart.exposure("G") == 0 and not apart.late
+    nothing_is_left(apart)
+
+
+def test_a_forced_hold_of_many_waits_behind_what_waits_and_leaves_alone_what_has_ended_meanwhile() -> None:
+    """Of a pending order with a release behind it, and one that is cancelled behind the hold's own turn."""
+    apart = a_group(1_000)
+    order(apart, "O1", "A", 1_200)
+    apart.send(e.ReleaseOrder, "r1", order_id="O1", customer_id="A", actor="ana", release_reason="paid")
+    order(apart, "O2", "A", 100)
+    order(apart, "O2", "A", 150, e.OrderChanged)
+    apart.send(e.OrderCancelled, order_id="O2", customer_id="A")
+    apart.send(e.ForceHold, "f1", actor="ben", reason="fraud", customer_id="A")
+    apart.settle()
+    assert apart.verdicts("O1") == ["on_hold", "released", "on_hold"]
+    assert apart.verdicts("O2") == ["released", "released"], "and it was no open order when its turn came"
+    assert apart.exposure("A") == apart.exposure("G") == 0 and not apart.late
+    nothing_is_left(apart)
+
+
 def test_deliveries_and_invoices_do_not_wait_for_the_answer() -> None:
     """They are facts; the pool has them at once, whatever becomes of the order."""
     apart = a_group(1_000)
