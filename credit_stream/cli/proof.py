@@ -246,17 +246,30 @@ def _limit_faults(decision: CreditDecision) -> Iterator[str]:
 
 
 def _over_limit_by(decision: CreditDecision) -> int | None:
-    """The more of what the customer's own limit and its group's are passed by; None for a group in another currency."""
+    """The more of what the customer's own limit and its group's are passed by; None where no rule saw the group's use
+    in another currency, which alone says what the order is there."""
     limit = decision.limit
     own = None if limit.source == "group" else limit.total_minor
     over = 0 if own is None else max(0, decision.exposure_after.total_minor - own)
     if limit.group_total_minor is None or limit.group_exposure_minor is None:
         return over
-    lines = zip(decision.rules, subjects_of(decision), strict=True)
-    if any(sees == GROUP_LIMIT_USED and rule.unit != decision.currency for rule, sees in lines):
+    opened = decision.order_open_amount_minor
+    if limit.group_currency in (None, decision.currency):
+        return max(over, limit.group_exposure_minor + opened - limit.group_total_minor)
+    used = _pool_seen(decision)
+    if used is None:
         return None
-    pool = limit.group_exposure_minor + decision.order_open_amount_minor
-    return max(over, pool - limit.group_total_minor)
+    excess, counted = used - limit.group_total_minor, used - limit.group_exposure_minor
+    return max(over, money.divide_half_even(excess * opened, counted)) if excess > 0 and counted > 0 else over
+
+
+def _pool_seen(decision: CreditDecision) -> int | None:
+    """What a rule saw of the use of the group's limit, in minor units of the group's currency."""
+    currency = decision.limit.group_currency
+    for rule, sees in zip(decision.rules, subjects_of(decision), strict=True):
+        if sees == GROUP_LIMIT_USED and rule.unit == currency and money.is_decimal(rule.observed):
+            return money.minor(rule.observed, CURRENCIES[rule.unit])
+    return None
 
 
 def _origin_faults(decision: CreditDecision) -> Iterator[str]:

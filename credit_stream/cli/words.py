@@ -188,10 +188,11 @@ def _rule_sentence(rule: RuleOutcome, sees: str, decision: CreditDecision) -> st
         known = {**SUBJECTS, GROUP_LIMIT_USED: GROUP_SUBJECT}
         subject = known.get("overdue_amount" if by_amount else sees, "{observed}")
         sentence = f"{subject.format(observed=_figure(rule.observed, rule.unit))}, {_comparison(rule)}"
+        limit = decision.limit
         if sees == "credit_limit_used":
-            sentence += _share_of_limit(rule, decision, decision.limit.total_minor)
+            sentence += _share_of_limit(rule, decision.currency, limit.total_minor)
         elif sees == GROUP_LIMIT_USED:
-            sentence += _share_of_limit(rule, decision, decision.limit.group_total_minor)
+            sentence += _share_of_limit(rule, limit.group_currency or decision.currency, limit.group_total_minor)
     return f"{sentence}; excused by the exclusion {rule.cancelled_by}" if rule.cancelled_by else sentence
 
 
@@ -215,9 +216,9 @@ def _figure(text: str, unit: str) -> str:
     return f"{grouped(text)} {unit}" if unit in CURRENCIES else text
 
 
-def _share_of_limit(rule: RuleOutcome, decision: CreditDecision, total: int | None) -> str:
+def _share_of_limit(rule: RuleOutcome, currency: str, total: int | None) -> str:
     """The comparison once more as shares of the limit, where it was made with the limit."""
-    if rule.unit != decision.currency or not total:
+    if rule.unit != currency or not total:
         return ""
     if not (money.is_decimal(rule.observed) and money.is_decimal(rule.threshold)):
         return ""
@@ -268,10 +269,11 @@ def _limit_rows(limit: LimitParts, currency: str) -> Iterator[tuple[str, str]]:
     if limit.policies_minor:
         yield "insurance and guarantees", amount(limit.policies_minor, currency)
     yield "limit in all", "unlimited" if limit.total_minor is None else amount(limit.total_minor, currency)
+    of_group = limit.group_currency or currency
     if limit.group_total_minor is not None:
-        yield "limit of the credit group", amount(limit.group_total_minor, currency)
+        yield "limit of the credit group", amount(limit.group_total_minor, of_group)
     if limit.group_exposure_minor is not None:
-        yield "exposure of the credit group", amount(limit.group_exposure_minor, currency)
+        yield "exposure of the credit group", amount(limit.group_exposure_minor, of_group)
 
 
 BUCKETS: tuple[tuple[str, str, int], ...] = (

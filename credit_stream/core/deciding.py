@@ -384,7 +384,13 @@ def _limit_of(found: Judgement) -> LimitParts:
     if group is None or group.rate_missing:
         return changed(facts.limit, source=source)
     without = group.before_minor if group.currency != facts.currency else group.after_minor - facts.counted_minor
-    return changed(facts.limit, source=source, group_total_minor=group.limit_minor, group_exposure_minor=without)
+    return changed(
+        facts.limit,
+        source=source,
+        group_total_minor=group.limit_minor,
+        group_exposure_minor=without,
+        group_currency=group.currency,
+    )
 
 
 def _over_limit_by(found: Judgement, used_minor: int) -> int:

@@ -51,7 +51,10 @@ class RuleOutcome(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class LimitParts(Struct, frozen=True, kw_only=True, gc=False):
-    """The limit that was checked and its parts (spec 4.2, 4.3), in credit currency; total None is unlimited."""
+    """The limit that was checked and its parts (spec 4.2, 4.3), in credit currency; total None is unlimited.
+
+    The group's figures are in `group_currency`, the group's own, which may be another.
+    """
 
     source: LimitSource
     base_minor: int = 0
@@ -60,6 +63,7 @@ class LimitParts(Struct, frozen=True, kw_only=True, gc=False):
     total_minor: int | None = None
     group_total_minor: int | None = None
     group_exposure_minor: int | None = None
+    group_currency: str | None = None
 
 
 class InputPosition(Struct, frozen=True, kw_only=True, gc=False):

@@ -186,17 +186,21 @@ def output_from_value(
 
 
 class _Plan(Struct, frozen=True):
-    """How to read a record: by name in JSON the name in the record, the reader, and whether null means absent."""
+    """How to read a record: by name in JSON the name in the record, the reader, whether null means absent, and the
+    field with the currency of this money, if that is not the one of the record's other money."""
 
     shape: RecordShape
-    fields: dict[str, tuple[str, Reader, bool]]
+    fields: dict[str, tuple[str, Reader, bool, str | None]]
     required: tuple[FieldShape, ...]
 
 
 @cache
 def _plan_of(record_type: type[Struct]) -> _Plan:
     shape = shape_of(record_type)
-    fields = {field.json_name: (field.name, _reader_of(field), not field.required) for field in shape.fields}
+    fields = {
+        field.json_name: (field.name, _reader_of(field), not field.required, field.currency_field)
+        for field in shape.fields
+    }
     return _Plan(shape, fields, tuple(field for field in shape.fields if field.required))
 
 
@@ -209,11 +213,13 @@ def _read_record(plan: _Plan, found: dict[str, Any], currencies: Mapping[str, in
         if json_name not in fields:
             hint = did_you_mean(json_name, fields) or f"; known are: {', '.join(fields)}"
             raise Misfit(f"has an unknown field {quoted(json_name)}{hint}")
-        name, read, null_is_absent = fields[json_name]
+        name, read, null_is_absent, currency_field = fields[json_name]
         if value is None and null_is_absent:
             continue
+        has_own = currency_field is not None and found.get(currency_field) is not None
         try:
-            values[name] = read(value, currencies, decimals)
+            of_field = _decimals_of(currency_field, found, currencies) if currency_field and has_own else decimals
+            values[name] = read(value, currencies, of_field)
         except Misfit as misfit:
             raise misfit.within(json_name) from None
     for field in plan.required:
@@ -406,16 +412,22 @@ def _write_record(record: Struct, currencies: Mapping[str, int], decimals: int) 
     if currency_field is not None:
         decimals = currencies[getattr(record, currency_field)]
     written: dict[str, object] = {}
-    for name, json_name, write in fields:
+    for name, json_name, write, own_currency in fields:
         value = getattr(record, name)
-        written[json_name] = value if write is None or value is None else write(value, currencies, decimals)
+        if write is None or value is None:
+            written[json_name] = value
+            continue
+        code = None if own_currency is None else getattr(record, own_currency)
+        written[json_name] = write(value, currencies, decimals if code is None else currencies[code])
     return written
 
 
 @cache
-def _writers_of(record_type: type[Struct]) -> tuple[str | None, tuple[tuple[str, str, Writer | None], ...]]:
+def _writers_of(
+    record_type: type[Struct],
+) -> tuple[str | None, tuple[tuple[str, str, Writer | None, str | None], ...]]:
     shape = shape_of(record_type)
-    fields = tuple((field.name, field.json_name, _writer_of(field)) for field in shape.fields)
+    fields = tuple((field.name, field.json_name, _writer_of(field), field.currency_field) for field in shape.fields)
     return shape.currency_field, fields
 
 

@@ -98,6 +98,8 @@ class FieldShape(Struct, frozen=True):
     symbols: tuple[str, ...] = ()
     record_type: type[Struct] | None = None
     items: Kind | None = None
+    currency_field: str | None = None
+    """The field with the currency of this money, where that is not the one of the record's other money."""
 
     @property
     def required(self) -> bool:
@@ -124,7 +126,21 @@ def shape_of(record_type: type[Struct]) -> RecordShape:
     hints = get_type_hints(record_type, localns={"Day": _DayMark, "Instant": _InstantMark})
     fields = tuple(_field(record_type, field, hints[field.name]) for field in msgspec.structs.fields(record_type))
     currency = next((field.name for field in fields if field.name in CURRENCY_FIELDS), None)
+    others = {field.name.removesuffix("currency"): field.name for field in fields if _is_currency_of_some(field.name)}
+    fields = tuple(_in_currency(field, others) for field in fields)
     return RecordShape(record_type, record_type.__name__, fields, currency)
+
+
+def _is_currency_of_some(name: str) -> bool:
+    """`group_currency` is that of the money whose names begin with `group_`."""
+    return name.endswith("_currency") and name not in CURRENCY_FIELDS
+
+
+def _in_currency(field: FieldShape, others: Mapping[str, str]) -> FieldShape:
+    if field.kind != "money":
+        return field
+    own = next((name for prefix, name in others.items() if field.name.startswith(prefix)), None)
+    return field if own is None else msgspec.structs.replace(field, currency_field=own)
 
 
 def _field(record_type: type[Struct], field: msgspec.structs.FieldInfo, hint: Any) -> FieldShape:

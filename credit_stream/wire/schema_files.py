@@ -110,7 +110,7 @@ def _field(record_type: type[Struct], field: FieldShape, currency: str | None, k
     written = {
         "name": field.name,
         "type": ["null", inner] if field.nullable else inner,
-        "doc": _doc(record_type, field, currency),
+        "doc": _doc(record_type, field, field.currency_field or currency),
     }
     if not field.required:
         written["default"] = list(field.default) if isinstance(field.default, tuple) else field.default

@@ -163,6 +163,7 @@ class Records:
         if found.pool is not None and found.group_limit is not None:
             figures = {"group_total": found.group_limit, "group_exposure": found.pool}
             value["limit"] |= {name: shown(amount, found.group_currency) for name, amount in figures.items()}
+            value["limit"]["group_currency"] = found.group_currency
         self.expected.decisions.append(value | more)
 
     def show_buckets(self, buckets: Buckets, currency: str) -> Value:

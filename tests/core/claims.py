@@ -94,6 +94,7 @@ DECISION_FIGURES = {
     "source": "limit.source",
     "group_total": "limit.group_total",
     "group_exposure": "limit.group_exposure",
+    "group_currency": "limit.group_currency",
     "group": "group_id",
     "rate": "exchange_rate",
     "currency": "currency",

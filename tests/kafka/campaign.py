@@ -29,6 +29,7 @@ from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.failpoints import FAILPOINTS
 from credit_stream.hosts.kafka.topics import create
 from credit_stream.local_kafka import LocalKafka
+from tests.kafka.audit import Audited, audit
 from tests.kafka.flow import Group, Sender
 from tests.kafka.proof import prove
 from tests.kafka.rows_proof import prove_rows
@@ -75,6 +76,8 @@ class Report(Struct, kw_only=True):
     rows: int
     """Rows that were compared, in the changelog and in the directories."""
     copies: int
+    audited: Audited
+    """What the second model has looked at, pools above all."""
     differences: list[str]
     troubles: list[str]
     """Workers that ended otherwise than they should."""
@@ -98,6 +101,9 @@ class Report(Struct, kw_only=True):
                 f"  ended by themselves: {counts(self.ends)}",
                 f"  {self.sent} records sent, {self.inputs} inputs taken in {self.checkpoints} checkpoints",
                 f"  compared with a straight replay: {self.outputs} outputs, {self.rows} rows in {self.copies} copies",
+                f"  followed by the second model: {self.audited.steps} steps, {self.audited.decisions} decisions,"
+                f" {self.audited.answers} answers of credit groups ({self.audited.crossing} from another partition),"
+                f" {self.audited.released_by_group} orders released out of pools",
                 f"  differences: {len(self.differences)}, troubles: {len(self.troubles)}",
                 *(f"    {each}" for each in [*self.differences, *self.troubles]),
             ]
@@ -445,6 +451,8 @@ class Campaign:
             slot.directory for slot in self._slots if not slot.is_damaged and (slot.directory / "rocksdb").exists()
         ]
         rows = prove_rows(self._connection, PARTITIONS, sound)
+        self._say(f"{self._now()} the second model looks at it")
+        audited = audit(self._connection, PARTITIONS)
         return Report(
             seed=self._seed,
             seconds=time.monotonic() - self._began,
@@ -457,7 +465,8 @@ class Campaign:
             checkpoints=proof.checkpoints,
             rows=rows.rows,
             copies=rows.copies,
-            differences=[*proof.differences, *rows.differences],
+            audited=audited,
+            differences=[*proof.differences, *rows.differences, *audited.findings],
             troubles=self._troubles,
         )
 

@@ -28,9 +28,9 @@ from credit_stream.core.topics import (
 )
 from credit_stream.wire.avro import encode_output
 from credit_stream.wire.faults import Fault
+from tests.retold import Taken, is_own_tick
 from tests.simulation import rule_books
 from tests.simulation.books import BUCKETS, Books, Counting, Credit, counted, total
-from tests.simulation.history import Taken, is_own_tick
 from tests.simulation.waiting import ENDS, Waiting
 from tests.simulation.workload import CURRENCIES, DECIMALS, RATES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.simulation import auditing
+from tests import auditing
 from tests.simulation.audit import Audit
 from tests.simulation.history import Replay
 from tests.simulation.world import World

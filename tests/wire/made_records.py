@@ -18,7 +18,7 @@ RECORD_TYPES: tuple[type[Struct], ...] = (*EVENT_TYPES, *OUTPUT_TYPES)
 
 DAY_LAST = 84_005
 INSTANT_LAST = (DAY_LAST + 1) * 86_400_000 - 1
-CURRENCY_NAMES = {"currency", "credit_currency", "from_currency", "to_currency"}
+CURRENCY_NAMES = {"currency", "credit_currency", "from_currency", "to_currency", "group_currency"}
 DECIMAL_NAMES = {
     "delivered_amount",
     "amount",

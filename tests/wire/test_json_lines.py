@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -557,8 +557,21 @@ def test_an_output_has_every_field_and_all_decimals_of_its_money() -> None:
         "total": "0.005",
         "group_total": None,
         "group_exposure": None,
+        "group_currency": None,
     }
     assert value["business_date"] == "2026-03-02"
+
+
+def test_the_figures_of_a_group_have_the_decimals_of_its_own_currency() -> None:
+    """The customer's has three, the group's none; a decision of a release that did not say it has the customer's."""
+    figures = {"group_total_minor": 5_000, "group_exposure_minor": -12}
+    for currency, texts in (("JPY", ("5000", "-12")), (None, ("5.000", "-0.012"))):
+        limit = msgspec.structs.replace(DECISION.limit, **figures, group_currency=currency)
+        decision = msgspec.structs.replace(DECISION, limit=limit)
+        line = output_to_json("credit.decisions", "O1", decision)
+        written = cast(Any, line["value"])["limit"]
+        assert (written["group_total"], written["group_exposure"], written["base"]) == (*texts, "0.005")
+        assert output_from_json(json.dumps(line).encode())[2] == decision
 
 
 def test_the_payload_of_a_dead_letter_is_base64() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from msgspec import NODEFAULT, Struct
 
 from credit_stream.wire import schema_files, schemas
-from tests.wire.made_records import RECORD_TYPES
+from tests.wire.made_records import CURRENCY_NAMES, RECORD_TYPES
 
 FOLDER = Path(__file__).resolve().parents[2] / "schemas"
 CRC_EMPTY = 0xC15D_213A_A4D7_A795
@@ -160,7 +161,8 @@ def test_a_schema_is_in_the_namespace_and_every_field_says_what_it_is(record_typ
             doc = field["doc"]
             assert doc.endswith("."), (schema["name"], field["name"])
             if field["name"].endswith("_minor"):
-                assert "Minor units of c" in doc, (schema["name"], field["name"])
+                of = re.search(r"Minor units of (\w+)\.$", doc)
+                assert of and of[1] in CURRENCY_NAMES, (schema["name"], field["name"])
             parts = field["type"] if isinstance(field["type"], list) else [field["type"]]
             logical_types = {part.get("logicalType") for part in parts if isinstance(part, dict)}
             if "date" in logical_types:

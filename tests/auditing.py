@@ -16,7 +16,7 @@ from msgspec import to_builtins
 from credit_stream.wire.faults import Fault
 from credit_stream.wire.json_lines import event_to_json, output_to_json
 from tests.auditor.auditor import Auditor
-from tests.simulation.history import Taken
+from tests.retold import Taken
 
 
 class Auditing:
