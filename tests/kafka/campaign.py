@@ -30,7 +30,7 @@ from credit_stream.hosts.kafka.failpoints import FAILPOINTS
 from credit_stream.hosts.kafka.topics import create
 from credit_stream.local_kafka import LocalKafka
 from tests.kafka.audit import Audited, audit
-from tests.kafka.flow import Group, Sender
+from tests.kafka.flow import Group, Sender, contested
 from tests.kafka.proof import prove
 from tests.kafka.rows_proof import prove_rows
 from tests.kafka.worker_process import KINDS, PATIENCE_SECONDS, Kind, NotInTime, WorkerProcess, until
@@ -159,7 +159,7 @@ class Campaign:
         create(self._connection, PARTITIONS, 1)
         plan = Plan(seed=self._seed % 2**31, customers=300, days=None, orders_a_day=150, groups=True)
         self._group = Group(self._connection, PARTITIONS)
-        sender = Sender(self._connection, PARTITIONS, events(plan), self._seed)
+        sender = Sender(self._connection, PARTITIONS, contested(events(plan)), self._seed)
         try:
             sender.send(HEAD_START)
             for slot in self._slots[: WORKERS[0]]:

@@ -8,19 +8,23 @@ from pathlib import Path
 import pytest
 
 from credit_stream.company import Plan, events
+from credit_stream.core.pools import PoolLedger
 from credit_stream.core.topics import CUSTOMERS, DECISIONS, EXPOSURES, INPUT_TOPICS, ORDERS, SEQUENCE
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.topics import create
 from credit_stream.local_kafka import LocalKafka
 from tests.kafka import proof
+from tests.kafka.audit import audit
 from tests.kafka.campaign import Campaign
-from tests.kafka.flow import Group, Sender
+from tests.kafka.flow import Group, Sender, contested
 from tests.kafka.proof import Record, prove
 from tests.kafka.rows_proof import prove_rows
 from tests.kafka.worker_process import WorkerProcess, until
 
 KILLS = 8
 """In CI. `make kill-test BUDGET=100` is the long form."""
+EVENTS_A_SECOND = 100.0
+"""Fewer than by hand: all of them are computed twice more and looked at one by one."""
 PARTITIONS = 2
 
 AHEAD_OF_THE_LOG = """
@@ -35,6 +39,13 @@ checkpoint.write = write
 """
 """The fault that a checkpoint's order is there against: rows are on the disk before the transaction has committed."""
 
+CREDIT_GIVEN_TWICE = """
+from credit_stream.core.pools import PoolLedger
+
+PoolLedger.reserve = lambda pool, request_id, wish, room: None
+"""
+"""A fault of the core: what a group has granted does not count until the member reports it."""
+
 Records = list[list[Record]]
 """By partition."""
 
@@ -44,10 +55,11 @@ def test_nothing_is_lost_or_doubled_while_workers_of_both_hosts_are_killed(
 ) -> None:
     """The short form of the campaign."""
     connection = Connection(brokers=kafka.bootstrap, topic_prefix=topic_prefix, application_id=topic_prefix.strip("."))
-    report = Campaign(connection, tmp_path, seed).run(KILLS)
+    report = Campaign(connection, tmp_path, seed).run(KILLS, EVENTS_A_SECOND)
     print(report.text())
     assert report.kills >= KILLS
     assert report.outputs > 0 and report.rows > 0
+    assert report.audited.crossing > 0 and report.audited.released_by_group > 0
     assert not report.differences
     assert not report.troubles
 
@@ -77,6 +89,7 @@ def test_the_proof_finds_no_difference_where_there_is_none(finished: Connection)
     found = prove(finished, PARTITIONS)
     assert found.inputs > 500 and found.outputs > 500
     assert not found.differences
+    assert not audit(finished, PARTITIONS).findings
     assert not prove_rows(finished, PARTITIONS, []).differences
 
 
@@ -174,9 +187,24 @@ def test_a_worker_whose_disk_runs_ahead_of_kafka_is_found_out(kafka: LocalKafka,
     assert prove(connection, PARTITIONS).differences
 
 
+def test_a_pool_that_is_given_twice_is_found_out_though_every_byte_is_that_of_the_replay(
+    kafka: LocalKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The straight replay has the same fault; the second model, which knows nothing of the core, has not."""
+    connection = _system(kafka, "twice")
+    group = Group(connection, PARTITIONS)
+    worker = WorkerProcess(connection, tmp_path / "rows", tmp_path / "worker.log", change=CREDIT_GIVEN_TWICE)
+    until(group.has_taken_all, f"all inputs are taken: {worker.text}")
+    assert worker.terminate() == 0
+    group.close()
+    monkeypatch.setattr(PoolLedger, "reserve", lambda pool, request_id, wish, room: None)
+    assert not prove(connection, PARTITIONS).differences
+    assert [each for each in audit(connection, PARTITIONS).findings if "GroupCreditAnswered" in each]
+
+
 def _system(kafka: LocalKafka, name: str) -> Connection:
     """Topics with some hundred events in them."""
     connection = Connection(brokers=kafka.bootstrap, topic_prefix=f"{name}.", application_id=name)
     create(connection, PARTITIONS, 1)
-    Sender(connection, PARTITIONS, events(Plan(customers=40, days=None, orders_a_day=50)), 1).send(700)
+    Sender(connection, PARTITIONS, contested(events(Plan(customers=40, days=None, orders_a_day=50))), 1).send(700)
     return connection
