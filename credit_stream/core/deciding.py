@@ -27,7 +27,7 @@ from credit_stream.core.outputs import (
     Verdict,
 )
 from credit_stream.core.rows import Order
-from credit_stream.core.rules import RULE_OF_TYPE, GroupUnasked, Look, Observation, RateMissing
+from credit_stream.core.rules import RULE_OF_TYPE, Look, Observation, RateMissing
 from credit_stream.core.settings import Looking, Rule, Settings
 from credit_stream.core.work import Work
 
@@ -156,9 +156,11 @@ class Excuses(NamedTuple):
 
 def _look_at_rules(rules: tuple[Looking, ...], facts: Facts, seen: Seen, excuses: Excuses) -> None:
     for rule, look in rules:
-        holds = _look_at_rule(rule, look, facts, seen, excuses)
-        if facts.group is not None and _depends_on_pool(rule, look, facts):
+        if facts.is_groups_alone and _asks_pool(rule, facts):
             _ask_of_pool(rule, facts, seen, excuses)
+            if facts.group is None:
+                continue
+        holds = _look_at_rule(rule, look, facts, seen, excuses)
         if facts.checks_group and not holds and (group_holds := RULE_OF_TYPE[rule.type].group_holds) is not None:
             _add_condition(rule, facts, seen, excuses, at_or_above=facts.limit_boundary == "at_or_above")
             if facts.group is not None:
@@ -172,9 +174,6 @@ def _look_at_rule(rule: Rule, look: Look, facts: Facts, seen: Seen, excuses: Exc
     except RateMissing:
         seen.held.add(codes.EXCHANGE_RATE_MISSING)
         return True
-    except GroupUnasked:
-        _ask_of_pool(rule, facts, seen, excuses)
-        return False
     holds = False
     for observation in observations:
         excuse = None
@@ -188,17 +187,13 @@ def _look_at_rule(rule: Rule, look: Look, facts: Facts, seen: Seen, excuses: Exc
     return holds
 
 
-def _depends_on_pool(rule: Rule, look: Look, facts: Facts) -> bool:
-    """Whether a rule whose answer is there had to ask for it: it asks the same if the group is asked once more."""
-    if not facts.is_groups_alone:
-        return False
+def _asks_pool(rule: Rule, facts: Facts) -> bool:
+    """Whether the rule compares with the pool: it asks for it, and for the same if the group is asked once more."""
+    asks = RULE_OF_TYPE[rule.type].asks_pool
     try:
-        look(rule, changed(facts, group=None))
-    except GroupUnasked:
-        return True
+        return asks is not None and asks(rule, facts)
     except RateMissing:
-        pass
-    return False
+        return False
 
 
 def _ask_of_pool(rule: Rule, facts: Facts, seen: Seen, excuses: Excuses) -> None:

@@ -38,7 +38,7 @@ class RateMissing(Exception):
 
 
 class GroupUnasked(Exception):
-    """A rule needs to know of the credit group's pool, and the group was not asked yet (spec 5.2)."""
+    """A rule looked at the credit group's pool before the group was asked: its row must say that it does (spec 5.2)."""
 
 
 NOTHING_OVERDUE, OVERDUE = "nothing overdue", "something overdue"
@@ -52,7 +52,8 @@ class RuleType(NamedTuple):
     """One row of the table of spec 5.3. `limit` says that it never holds a return or what does not count (spec 5.1).
 
     `group_holds` and `group_excuses` are what it sees besides of a member's credit group (spec 4.3): the group is
-    asked when the customer's own part does not hold the order.
+    asked when the customer's own part does not hold the order. `asks_pool`: whether `holds` compares with the group's
+    pool, of a member without a limit of its own; then it is looked at only when the group has answered.
     """
 
     name: str
@@ -62,6 +63,7 @@ class RuleType(NamedTuple):
     limit: bool = False
     group_holds: Look | None = None
     group_excuses: Look | None = None
+    asks_pool: Callable[[Rule, Facts], bool] | None = None
 
 
 def _without(reason: str, observed: str, wanted: str) -> tuple[Observation, ...]:
@@ -165,6 +167,12 @@ def overdue_amount(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
     )
 
 
+def overdue_amount_asks_pool(rule: Rule, facts: Facts) -> bool:
+    """Only when more is overdue than the amount does it depend on what is used of the limit."""
+    currency = rule.currency or facts.currency
+    return facts.overdue_in(currency) > facts.amount_of(rule, currency)
+
+
 def overdue_amount_within(rule: Rule, facts: Facts) -> tuple[Observation, ...]:
     """Something is overdue, but less than the amount."""
     if facts.days_overdue == 0:
@@ -236,7 +244,14 @@ RULES: tuple[RuleType, ...] = (
         credit_limit_expired_within,
         limit=True,
     ),
-    RuleType("overdue_amount", ("overdue_amount",), overdue_amount, overdue_amount_within, limit=True),
+    RuleType(
+        "overdue_amount",
+        ("overdue_amount",),
+        overdue_amount,
+        overdue_amount_within,
+        limit=True,
+        asks_pool=overdue_amount_asks_pool,
+    ),
     RuleType("order_amount", ("order_amount",), order_amount, order_amount_within),
     RuleType("risk_group", ("risk_group",), risk_group, risk_group),
     RuleType(

@@ -207,7 +207,7 @@ def test_the_parts_of_the_limit_add_up(theme: str) -> None:
         over = Decimal(decision["exposure_after"]["total"]) - Decimal(limit["total"])
         if limit["source"] == "own":
             assert Decimal(decision["over_limit_by"]) == max(Decimal(0), over)
-        elif limit["group_total"] is not None and decision["currency"] == "USD":
+        elif limit["group_total"] is not None and limit["group_currency"] == decision["currency"]:
             pool = Decimal(limit["group_exposure"]) + Decimal(decision["order_open_amount"])
             own = [] if limit["source"] == "group" else [over]
             assert Decimal(decision["over_limit_by"]) == max(Decimal(0), pool - Decimal(limit["group_total"]), *own)
