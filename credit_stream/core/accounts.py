@@ -145,7 +145,9 @@ class Ledger(Struct, eq=False, gc=False):
         whole = amount if order.currency == self.currency else self.to_credit(amount, order.currency, rate)
         invoiced = order.invoiced_credit_minor + order.invoiced_foreign_credit_minor
         left = whole - invoiced if order.invoiced_minor < amount and invoiced < whole else 0
-        delivered = min(left, max(0, self._delivered(order, whole) - invoiced)) if left and order.delivered_minor else 0
+        delivered = 0
+        if left and order.delivered_minor > order.invoiced_minor:  # Else a converted cent would seem to lie there.
+            delivered = min(left, max(0, self._delivered(order, whole) - invoiced))
         open_minor = 0 if order.lifecycle == "closed" else left - delivered
         if order.secured_minor:
             secured = self.to_credit(order.secured_minor, order.currency, rate)

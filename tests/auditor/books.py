@@ -277,8 +277,8 @@ class Books:
         billed = sum(self.billed_worth(order, invoice) for invoice in self.invoices_of(order))
         delivered = whole if delivered_own == order.amount else convert(delivered_own, *pair)
         done = max(delivered_own, billed_own)
-        not_done = 0 if done >= order.amount else max(0, whole - max(delivered, billed))
         lying = 0 if billed_own >= delivered_own else max(0, delivered - billed)
+        not_done = 0 if done >= order.amount else max(0, whole - billed - lying)  # The last part is the difference.
         secured = convert(order.secured, *pair)
         if order.state == "closed":
             not_done = 0
