@@ -56,9 +56,9 @@ def _offered_before(work: Work, ledger: Ledger, order_ids: Container[str]) -> in
 
 
 def open_part_of(work: Work, ledger: Ledger, hold: Hold) -> int:
-    """What the order would add to open orders; what is delivered counts already."""
+    """What the order would add to open orders; what is delivered counts already, and so does all of a pending one."""
     order = work.get(ORDERS, hold.entry.customer_id, hold.entry.order_id)
-    return 0 if order is None else ledger.parts_of(order)[0]
+    return 0 if order is None or order.standing == "pending" else ledger.parts_of(order)[0]
 
 
 def _evaluate_if_countable(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus | Literal["released"]:
@@ -73,7 +73,7 @@ def _evaluate(work: Work, ledger: Ledger, hold: Hold) -> HoldStatus | Literal["r
     entry = hold.entry
     held = work.get(ORDERS, entry.customer_id, entry.order_id)
     if held is None or held.asked is not None:
-        return "held"
+        return entry.status
     order = with_todays_rate(work, ledger, held)
     forced = entry.forced_reason is not None
     found = judge_in_place(work, ledger, order, held, entry.checkpoint, forced=forced)

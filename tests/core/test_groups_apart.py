@@ -520,3 +520,39 @@ def test_who_asks_once_more_asks_the_same_of_the_group() -> None:
     apart.settle()
     assert apart.verdicts("OA") == ["released"]
     nothing_is_left(apart)
+
+
+def test_a_pending_order_counts_once_for_the_others_that_are_looked_at() -> None:
+    """It was ready to go and came to its checks again: all of it counts by then, and nothing is set aside besides."""
+    apart = a_group(10_000, own=1_000)
+    order(apart, "O0", "A", 1_000)
+    apart.settle()
+    order(apart, "O1", "A", 100)
+    order(apart, "O2", "A", 850)
+    apart.send(e.OrderCancelled, order_id="O0", customer_id="A")
+    apart.settle()
+    order(apart, "O1", "A", 140, e.OrderChanged)
+    apart.send(e.EvaluateHolds, customer_id="A", order_ids=("O2",), actor="ana")
+    entry = apart.holds["O2"]
+    assert entry is not None and entry.status == "ready_to_release", "140 and 850 are within 1,000"
+    apart.settle()
+    nothing_is_left(apart)
+
+
+def test_what_is_ready_keeps_its_credit_while_a_release_of_it_asks_for_figures() -> None:
+    """Else another order would stand in line for the same."""
+    apart = a_group(10_000, own=1_000)
+    order(apart, "O1", "A", 500)
+    order(apart, "O2", "A", 500)
+    apart.settle()
+    order(apart, "O3", "A", 400)
+    order(apart, "O4", "A", 900)
+    apart.send(e.OrderCancelled, order_id="O1", customer_id="A")
+    apart.settle()
+    apart.send(e.ReleaseOrder, order_id="O3", customer_id="A", actor="ana", release_reason="paid")
+    apart.send(e.OrderCancelled, order_id="O2", customer_id="A")
+    assert [event.order_id for event in apart.waiting if isinstance(event, e.GroupCreditRequested)] == ["O3"]
+    apart.settle()
+    entry = apart.holds["O4"]
+    assert apart.verdicts("O3") == ["on_hold", "released"] and entry is not None and entry.status == "held"
+    nothing_is_left(apart)
