@@ -77,8 +77,8 @@ class Order:
 
     @property
     def net(self) -> Money:
-        """What of its amount is not secured."""
-        return self.amount - self.secured
+        """What of its amount is not secured; nothing of a return."""
+        return max(0, self.amount - self.secured)
 
 
 @dataclass

@@ -55,7 +55,7 @@ class Checks(Records):
 
     def is_good(self, release: Release, order: Order, part: Part) -> bool:
         """Within its days and its amount (5.7)."""
-        net = 0 if is_beyond(order, part) or order.amount <= 0 else order.net
+        net = 0 if is_beyond(order, part) else order.net
         return part.today < release.until and net <= release.up_to + release.up_to * release.percent / 100
 
     def check(
@@ -122,9 +122,12 @@ class Checks(Records):
         return part.today + timedelta(days) if days else None
 
     def released(self, customer: Customer, order: Order, part: Part, checked: bool = True) -> None:
-        """The order stands: it counts, and a rise is measured from here."""
+        """The order stands: it counts, and a rise is measured from here. What a person said of it as it was before it
+        went beyond that is over (decisions, 5.7)."""
         order.verdict, order.forced = "released", None
-        order.granted = 0 if is_beyond(order, part) or order.state != "open" else order.net
+        if order.release is not None and not self.is_good(order.release, order, part):
+            order.release = None
+        order.granted = 0 if is_beyond(order, part) else order.net
         order.tolerance = fraction(part.book["release_tolerance_percent"]) if checked else Fraction(0)
         self.leave(order)
 

@@ -73,6 +73,7 @@ def reject(world: World, event: Event, part: Part) -> None:
     more = {"actor": event["actor"], "release_reason": event["reason"]}
     world.decide(customer, order, part, order.held_at, found, "command", **more)
     order.verdict, order.reasons, order.forced, order.checkpoint = "rejected", reasons, None, order.held_at
+    order.release = None  # An earlier release is over: what comes of the order is checked as new (decisions, 5.7).
     world.leave(order)
 
 
@@ -196,8 +197,8 @@ def check_order(world: World, event: Event, part: Part) -> None:
     take_new_state(order, event)
     if kept is None:
         order.delivered = customer.books.early_deliveries.get(order.order_id, "0")
-    if kept is not None and kept.currency != order.currency:
-        order.rate, order.has_rate = None, False
+    if kept is not None and kept.currency != order.currency:  # A release was good for an amount of the old one.
+        order.rate, order.has_rate, order.release = None, False, None
     customer.books.orders[order.order_id] = order
     try:
         found = world.judged(customer, order, part, "order_entry")

@@ -33,18 +33,20 @@ class Evaluation(Checks):
         return key
 
     def evaluate(self, customer: Customer, part: Part, only: list[str] | None = None) -> None:
-        """Rules again over held orders; credit is offered in sequence, to each that fits, never twice."""
+        """Rules again over held orders; credit is offered in sequence, to each that fits, never twice.
+
+        What is ready has its credit set aside where a person has yet to release it. With `automatic_release` it is
+        released at once or waits for its group to grant it, and until then nothing is set aside (decisions, 7.4).
+        """
         ready = [order for order in self.held(customer, part) if self.is_ready(order)]
+        sets_aside = part.book["automatic_release"] == "off"
         offered: set[str] = set()
-        if only is not None and customer.group is None:
+        if sets_aside and only is not None and customer.group is None:
             offered = {order.order_id for order in ready} - set(only)
         for order in self.held(customer, part):
             if only is None or order.order_id in only:
                 self.evaluate_order(customer, order, part, offered)
-            is_chosen = only is None or order.order_id in only
-            if is_chosen and order.asked is not None:
-                continue
-            if self.is_ready(order) and (only is None or customer.group is not None):
+            if sets_aside and self.is_ready(order) and (only is None or customer.group is not None):
                 offered.add(order.order_id)
 
     def is_ready(self, order: Order) -> bool:
