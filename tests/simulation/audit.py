@@ -218,6 +218,9 @@ class Audit:
             touched.add(customer_id)
             self._homes[customer_id] = taken.partition
             self._apply_to_customer(partition, self._account(customer_id), event, led_to)
+        for each in sorted(touched) if isinstance(event, e.ForceHold) and customer_id is None else ():
+            if event.selection is None or each in event.selection.customer_ids:
+                self._apply_to_customer(partition, self._account(each), event, led_to)
         if partition.parameters.get("credit_horizon_days", -1) >= 0:
             for each in touched:
                 self._account(each).is_sure = False
@@ -490,7 +493,7 @@ class LedTo:
     def __init__(self, decisions: list[CreditDecision], letters: list[DeadLetter]) -> None:
         self.decisions = decisions
         self.letters = letters
-        self.decided = frozenset(decision.input.event_id for decision in decisions)
+        self.decided = frozenset((decision.order_id, decision.input.event_id) for decision in decisions)
         self.refused = frozenset(str(letter.event_id) for letter in letters)
 
 
@@ -518,6 +521,11 @@ def _profile(account: Account, event: e.CustomerUpdated) -> None:
     account.was_in_none |= account.group is not None and event.customer_credit_group is None
     account.group = event.customer_credit_group
     account.is_excluded |= event.exclude_from_credit_management
+
+
+def _told(account: Account, event: e.GroupMembershipChanged) -> None:
+    """Members of a closed group are in none, as soon as they know (spec 4.3)."""
+    account.was_in_none |= event.state == "closed" and event.group_id == account.group
 
 
 def _placed(account: Account, event: e.OrderPlaced) -> None:
@@ -579,6 +587,7 @@ def _minor(account: Account, text: str) -> int:
 
 ENTER: dict[type[e.Event], Callable[[Account, Any], None]] = {
     e.CustomerUpdated: _profile,
+    e.GroupMembershipChanged: _told,
     e.OrderPlaced: _placed,
     e.OrderChanged: _placed,
     e.OrderDelivered: _delivered,

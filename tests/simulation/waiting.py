@@ -38,11 +38,14 @@ def is_checked(event: e.Event) -> bool:
 class Waiting:
     """Of one customer: by order, the event that waits for an answer, and those that wait behind it."""
 
-    asked: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, e.Event] = field(default_factory=dict)
     behind: dict[str, list[e.Event]] = field(default_factory=dict)
 
-    def take(self, event: e.Event, decided: Container[str], enter: Enter) -> None:
-        """An event of the customer. `decided`: the ids of events that a decision was made for just now."""
+    def take(self, event: e.Event, decided: Container[tuple[str, str]], enter: Enter) -> None:
+        """An event of the customer. `decided`: the orders that were decided on just now, each with the event's id."""
+        if isinstance(event, e.ForceHold) and event.order_id is None:
+            self._take_hold_of_many(event)
+            return
         order_id = getattr(event, "order_id", "")
         behind = self.behind.setdefault(order_id, []) if order_id in self.asked else []
         is_trial = isinstance(event, e.OrderCheckpointReached)
@@ -52,14 +55,22 @@ class Waiting:
         enter(event)
         if isinstance(event, ENDS):
             self.asked.pop(order_id, None)
-        elif is_checked(event) and event.event_id not in decided:
-            self.asked[order_id] = event.event_id
+        elif is_checked(event) and (order_id, event.event_id) not in decided:
+            self.asked[order_id] = event
+
+    def _take_hold_of_many(self, event: e.ForceHold) -> None:
+        """Of each order it takes its turn behind what waits, and behind a release. A check that waits by itself brings
+        it with its own decision."""
+        for order_id, asking in self.asked.items():
+            behind = self.behind.setdefault(order_id, [])
+            if behind or isinstance(asking, e.ReleaseOrder):
+                behind.append(event)
 
     def decide(
-        self, order_id: str, event_id: str, decided: Container[str], refused: Container[str], enter: Enter
+        self, order_id: str, event_id: str, decided: Container[tuple[str, str]], refused: Container[str], enter: Enter
     ) -> None:
         """A decision that an event has led to: it no longer waits, nor does what came before it."""
-        if self.asked.get(order_id) == event_id:
+        if order_id in self.asked and self.asked[order_id].event_id == event_id:
             del self.asked[order_id]
             return
         behind = self.behind.get(order_id, [])
@@ -69,15 +80,15 @@ class Waiting:
 
     def refuse(self, refused: Container[str]) -> None:
         """What waited for an answer was refused when it came."""
-        self.asked = {order_id: event_id for order_id, event_id in self.asked.items() if event_id not in refused}
+        self.asked = {order_id: asking for order_id, asking in self.asked.items() if asking.event_id not in refused}
 
-    def go_on(self, order_id: str, decided: Container[str], refused: Container[str], enter: Enter) -> None:
+    def go_on(self, order_id: str, decided: Container[tuple[str, str]], refused: Container[str], enter: Enter) -> None:
         """Takes what waited behind, up to one that waits for an answer itself, or whose decision is yet to be seen."""
         behind = self.behind.get(order_id, [])
-        while behind and order_id not in self.asked and behind[0].event_id not in decided:
+        while behind and order_id not in self.asked and (order_id, behind[0].event_id) not in decided:
             event = behind.pop(0)
             if event.event_id in refused:
                 continue
             enter(event)
             if is_checked(event):
-                self.asked[order_id] = event.event_id
+                self.asked[order_id] = event
