@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from tests.auditor.books import Counting, Order, Release
-from tests.auditor.judge import Customer, Judgement, Line, judge
+from tests.auditor.facts import Customer, Judgement, Line
+from tests.auditor.judge import judge
 from tests.auditor.membership import Question, ask, included_of
 from tests.auditor.money import fraction, shown
 from tests.auditor.orders import is_beyond

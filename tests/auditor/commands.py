@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tests.auditor.books import Order, Release
-from tests.auditor.judge import Customer, judge
+from tests.auditor.facts import Customer
+from tests.auditor.judge import judge
 from tests.auditor.membership import Asks
 from tests.auditor.money import fraction
 from tests.auditor.orders import checked_at, codes_of, figures_of, known_order, order_from, take_new_state

@@ -6,7 +6,7 @@ from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from tests.auditor.judge import Customer, Policy
+from tests.auditor.facts import Customer, Policy
 from tests.auditor.money import Money, fraction, minor
 from tests.auditor.partition import Event, Part, Refused
 from tests.auditor.receivables import keep_rate

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.auditor.books import Order
 from tests.auditor.checks import Checks
-from tests.auditor.judge import Customer, Judgement
+from tests.auditor.facts import Customer, Judgement
 from tests.auditor.orders import counts
 from tests.auditor.partition import Part, Value
 

@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tests.auditor import forms
-from tests.auditor.judge import Customer, TemporaryLimit
+from tests.auditor.facts import Customer, TemporaryLimit
 from tests.auditor.money import minor
 from tests.auditor.partition import Event, Journal, Part, Refused, Value
 from tests.auditor.pool import Group

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tests.auditor.books import OPEN, Buckets, Counting, Order
-from tests.auditor.judge import Customer, GroupView, Judgement
+from tests.auditor.facts import Customer, GroupView, Judgement
 from tests.auditor.money import Money, minor, shown
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.auditor import forms
 from tests.auditor.books import Counting, Order
-from tests.auditor.judge import REASON_ORDER, Customer, Judgement
+from tests.auditor.facts import REASON_ORDER, Customer, Judgement
 from tests.auditor.membership import Asks
 from tests.auditor.money import Money, fraction, minor
 from tests.auditor.partition import Event, Part, Refused, Value

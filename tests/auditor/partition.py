@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.auditor import forms
 from tests.auditor.books import Rates
-from tests.auditor.judge import Customer
+from tests.auditor.facts import Customer
 from tests.auditor.pool import Group
 from tests.auditor.rulebook import RuleBook
 

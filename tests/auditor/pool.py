@@ -15,8 +15,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tests.auditor.books import BUCKETS, UNAPPLIED, Buckets, total
+from tests.auditor.facts import TemporaryLimit, temporary_in_force
 from tests.auditor.forms import instant
-from tests.auditor.judge import TemporaryLimit, temporary_in_force
 from tests.auditor.money import Money, convert, minor, shown
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tests.auditor.books import CreditNote, Invoice, Move, Payment
-from tests.auditor.judge import Customer
+from tests.auditor.facts import Customer
 from tests.auditor.money import Money, convert, minor
 from tests.auditor.partition import Event, Part, Refused, Value
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.auditor import forms
 from tests.auditor.books import BUCKETS, Buckets, Counting, Order, total
-from tests.auditor.judge import Customer, Facts, Judgement, limit_of
+from tests.auditor.facts import Customer, Facts, Judgement, limit_of
 from tests.auditor.membership import view_of
 from tests.auditor.money import Money, convert, in_places, shown
 from tests.auditor.partition import Event, Expected, Part, Value

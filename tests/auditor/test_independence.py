@@ -8,8 +8,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 MODEL = ("auditor", "world", "evaluation", "checks", "records", "partition", "handlers", "orders", "receivables",
-         "customers", "groups", "reference", "commands", "journals", "judge", "books", "forms", "rulebook", "money",
-         "pool", "membership", "histories")  # fmt: skip
+         "customers", "groups", "reference", "commands", "journals", "judge", "rules", "facts", "books", "forms",
+         "rulebook", "money", "pool", "membership", "histories")  # fmt: skip
 """The modules of the second model and its histories; `driving` and the tests bring the product to it."""
 
 

@@ -18,8 +18,8 @@ from tests.auditor import forms
 from tests.auditor.books import total
 from tests.auditor.customers import count_what_lacked
 from tests.auditor.evaluation import Evaluation
+from tests.auditor.facts import Customer, temporary_in_force
 from tests.auditor.handlers import HANDLERS
-from tests.auditor.judge import Customer, temporary_in_force
 from tests.auditor.membership import ENDS, WAITS_BEHIND, Asks, look_at_held, look_at_reports, note_reported, put_off
 from tests.auditor.partition import EPOCH, NUMBERED, OWN_IDS, Event, Expected, Part, Refused, Value
 from tests.auditor.pool import Group
