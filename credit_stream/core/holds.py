@@ -135,6 +135,8 @@ def take_off_list(work: Work, ledger: Ledger, order_id: str) -> None:
 
 def mark_entry(work: Work, ledger: Ledger, hold: Hold, found: Judgement) -> HoldStatus:
     """After an evaluation that releases nothing: which reasons still hold, and whether any does (spec 7.4)."""
+    if hold.entry.forced_reason is not None and codes.FORCED_HOLD not in found.holding:
+        found = changed(found, holding=(*found.holding, codes.FORCED_HOLD))  # No rule was looked at: it stays.
     listed = marked(hold.entry.reasons, reasons_now(found))
     entry = changed(
         hold.entry,

@@ -366,13 +366,9 @@ def same(value: Fraction | str | None, text: str) -> bool:
     return value is None or (fraction(text) if isinstance(value, Fraction) else text) == value
 
 
-def validity(reasons: list[Value]) -> list[tuple[str, str | None, bool | None]]:
-    """Reasons and whether they hold still. Of `forced_hold` that is the entry's `forced_reason`: on an excluded order
-    the product marks it as over though the order stays (5.1 and 7.5 leave it open), so it is not compared."""
-    return [
-        (reason["code"], reason["rule_id"], None if reason["code"] == "forced_hold" else reason["still_valid"])
-        for reason in reasons
-    ]
+def validity(reasons: list[Value]) -> list[tuple[str, str | None, bool]]:
+    """Reasons and whether they hold still."""
+    return [(reason["code"], reason["rule_id"], reason["still_valid"]) for reason in reasons]
 
 
 def compare_entry(order_id: str, mine: Any, theirs: Any) -> Iterator[Finding]:

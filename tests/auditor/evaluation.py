@@ -110,7 +110,8 @@ class Evaluation(Checks):
         reasons: list[Value] = order.entry["reasons"]
         now = {(reason["code"], reason["rule_id"]): reason for reason in self.causes(holding, found.lines)}
         for at, reason in enumerate(reasons):
-            reasons[at] = now.pop((reason["code"], reason["rule_id"]), reason | {"still_valid": False})
+            stays = reason["code"] == "forced_hold" and order.forced is not None  # Until a person releases it (7.5).
+            reasons[at] = now.pop((reason["code"], reason["rule_id"]), reason | {"still_valid": stays})
         reasons += now.values()
 
     def release_by_itself(self, customer: Customer, order: Order, part: Part, found: Judgement) -> None:
