@@ -166,10 +166,12 @@ def give_order_back(work: Work, ledger: Ledger, invoice: Invoice, amount_minor: 
     if order.rate is not None:
         in_credit = ledger.to_credit(invoice.order_share_minor, order.currency, order.rate)
         in_credit -= ledger.to_credit(left, order.currency, order.rate)
+    invoiced = max(0, order.invoiced_minor - back)
     given = changed(
         order,
-        invoiced_minor=max(0, order.invoiced_minor - back),
-        invoiced_credit_minor=max(0, order.invoiced_credit_minor - in_credit),
+        invoiced_minor=invoiced,
+        # At a rate that came after several invoices they were converted as one: no cent of them may stay behind.
+        invoiced_credit_minor=max(0, order.invoiced_credit_minor - in_credit) if invoiced else 0,
     )
     ledger.count(given, order)
     return changed(invoice, order_share_minor=left)

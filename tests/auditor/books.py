@@ -74,6 +74,8 @@ class Order:
     """The question by which its group looks after it while it is on hold."""
     in_report: Money = 0
     """What of its open part the group knows."""
+    taken_as_one: dict[Fraction | None, dict[str, Money]] = field(default_factory=dict)
+    """By rate, what was invoiced on it in its own currency when it took that rate, invoice by invoice."""
 
     @property
     def net(self) -> Money:
@@ -274,7 +276,7 @@ class Books:
         whole = convert(order.amount, *pair)
         delivered_own = min(minor(order.delivered, order.currency) or 0, order.amount)
         billed_own = self.billed_on(order)
-        billed = sum(self.billed_worth(order, invoice) for invoice in self.invoices_of(order))
+        billed = self.billed_worth(order)
         delivered = whole if delivered_own == order.amount else convert(delivered_own, *pair)
         done = max(delivered_own, billed_own)
         lying = 0 if billed_own >= delivered_own else max(0, delivered - billed)
@@ -292,15 +294,35 @@ class Books:
         billed = sum(invoice.billed for invoice in self.invoices_of(order) if invoice.currency == order.currency)
         if self.currency is None or not order.has_rate:
             return billed >= order.amount
-        worth = sum(self.billed_worth(order, invoice) for invoice in self.invoices_of(order))
+        worth = self.billed_worth(order)
         return billed >= order.amount or convert(order.amount, order.currency, self.currency, order.rate) <= worth
 
-    def billed_worth(self, order: Order, invoice: Invoice) -> Money:
-        """What an invoice takes from the order in credit currency: at the order's rate if it is in its currency."""
+    def billed_worth(self, order: Order) -> Money:
+        """What invoices take from the order in credit currency: at the order's rate those in its currency.
+
+        What was invoiced when the order took its rate is one part of it, each later invoice one of its own (15, 1.2).
+        """
         assert self.currency is not None
-        if invoice.currency == order.currency:
-            return convert(invoice.billed, order.currency, self.currency, order.rate)
-        return self.worth(invoice.billed, invoice.currency, ("invoice", invoice.invoice_id))
+        pair, as_one = (order.currency, self.currency, order.rate), order.taken_as_one.get(order.rate, {})
+        invoices = self.invoices_of(order)
+        worth = sum(
+            self.worth(each.billed, each.currency, ("invoice", each.invoice_id))
+            for each in invoices
+            if each.currency != order.currency
+        )
+        own = {each.invoice_id: each.billed for each in invoices if each.currency == order.currency}
+        if not any(own.values()):
+            return worth
+        parts = convert(sum(as_one.values()), *pair)
+        for invoice_id, billed in own.items():
+            parts += convert(billed, *pair) - convert(as_one.get(invoice_id, 0), *pair)
+        return worth + max(0, parts)
+
+    def take_as_one(self, order: Order, rate: Fraction | None) -> None:
+        """The order takes a rate: what is invoiced on it is converted at that as one part."""
+        order.taken_as_one[rate] = {
+            each.invoice_id: each.billed for each in self.invoices_of(order) if each.currency == order.currency
+        }
 
     def worth(self, amount: Money, currency: str, row: tuple[str, str]) -> Money:
         """An amount of a row in credit currency, at the rate kept on it; nothing while that is missing."""

@@ -27,6 +27,8 @@ class Checks(Records):
             return
         found, rate = part.rates.find(part.book["credit_rate_type"], order.currency, customer.currency, part.today)
         if found:
+            if not order.has_rate or rate != order.rate:
+                customer.books.take_as_one(order, rate)
             order.has_rate, order.rate = True, rate
         elif order.rate is None or order.has_rate is False:
             order.has_rate = False

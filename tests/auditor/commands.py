@@ -201,6 +201,10 @@ def check_order(world: World, event: Event, part: Part) -> None:
     if kept is not None and kept.currency != order.currency:  # A release was good for an amount of the old one.
         order.rate, order.has_rate, order.release = None, False, None
     customer.books.orders[order.order_id] = order
+    if kept is None or kept.currency != order.currency:
+        order.taken_as_one = {}
+        world.take_rate(customer, order, part)
+        order.taken_as_one.clear()
     try:
         found = world.judged(customer, order, part, "order_entry")
         if world.must_ask(order, found):

@@ -29,8 +29,9 @@ from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.failpoints import FAILPOINTS
 from credit_stream.hosts.kafka.topics import create
 from credit_stream.local_kafka import LocalKafka
+from tests.company.pools import contested
 from tests.kafka.audit import Audited, audit
-from tests.kafka.flow import Group, Sender, contested
+from tests.kafka.flow import Group, Sender
 from tests.kafka.proof import prove
 from tests.kafka.rows_proof import prove_rows
 from tests.kafka.worker_process import KINDS, PATIENCE_SECONDS, Kind, NotInTime, WorkerProcess, until

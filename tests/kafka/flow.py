@@ -9,12 +9,10 @@ from itertools import islice
 from threading import Event as Signal
 from threading import Thread
 from typing import Any, cast
-from zlib import crc32
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from msgspec.structs import replace
 
-from credit_stream.core.events import CreditGroupUpdated, CustomerUpdated, Event
+from credit_stream.core.events import Event
 from credit_stream.core.topics import BROADCAST_TOPICS, COMMANDS, INTERNAL_TOPICS, ORDERS, PAYMENTS
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.partitions import GROUP_TOPICS
@@ -28,39 +26,8 @@ POISON_EVERY = 400
 OUTSIDE_TOPICS = tuple(topic for topic in GROUP_TOPICS if topic not in INTERNAL_TOPICS)
 """What only we write to."""
 
-POOLS = 6
-SHARE_IN_POOLS = 2
-"""One customer of so many shares a limit with others."""
-POOL_MINOR_MIN = 1_000_000
-EXPIRES_ON = 30_000
-
 Place = tuple[str, int]
 """Stream and partition."""
-
-
-def contested(events: Iterator[Event]) -> Iterator[Event]:
-    """The same events, but many customers have no limit of their own and share one that is always short.
-
-    Where every pool is far from its limit a fault of pools would not show.
-    """
-    founded: set[str] = set()
-    for event in events:
-        if not isinstance(event, CustomerUpdated) or crc32(event.customer_id.encode()) % SHARE_IN_POOLS:
-            yield event
-            continue
-        group_id = f"POOL{crc32(event.customer_id.encode()[::-1]) % POOLS}"
-        if group_id not in founded:
-            founded.add(group_id)
-            yield CreditGroupUpdated(
-                event_id=f"pool/{group_id}",
-                occurred_at=event.occurred_at,
-                group_id=group_id,
-                credit_currency=event.credit_currency,
-                credit_limit_minor=max(POOL_MINOR_MIN, event.credit_limit_minor or 0),
-                credit_limit_expires_on=EXPIRES_ON,
-            )
-        limit_minor = None if event.credit_limit_minor is None else 0
-        yield replace(event, customer_credit_group=group_id, credit_limit_minor=limit_minor, unlimited_credit=False)
 
 
 class Sender:

@@ -13,10 +13,11 @@ from credit_stream.core.topics import CUSTOMERS, DECISIONS, EXPOSURES, INPUT_TOP
 from credit_stream.hosts.kafka.connection import Connection
 from credit_stream.hosts.kafka.topics import create
 from credit_stream.local_kafka import LocalKafka
+from tests.company.pools import contested
 from tests.kafka import proof
 from tests.kafka.audit import audit
 from tests.kafka.campaign import Campaign
-from tests.kafka.flow import Group, Sender, contested
+from tests.kafka.flow import Group, Sender
 from tests.kafka.proof import Record, prove
 from tests.kafka.rows_proof import prove_rows
 from tests.kafka.worker_process import WorkerProcess, until
