@@ -150,10 +150,9 @@ def received(world: World, event: Event, part: Part) -> None:
         raise Refused("invalid")
     currency, day = event["currency"], date.fromisoformat(event["received_on"])
     payment = Payment(event["payment_id"], minor(event["amount"], currency) or 0, currency, day)
-    settle_invoices(customer, payment, event.get("settlements") or (), part, day)
     if not keep_rate(customer, part, ("payment", payment.payment_id), currency, day):
-        undo(customer, payment)
         raise Refused("exchange_rate_missing")
+    settle_invoices(customer, payment, event.get("settlements") or (), part, day)
     customer.books.payments[payment.payment_id] = payment
 
 

@@ -39,11 +39,12 @@ def rate_published(world: World, event: Event, part: Part) -> None:
     day, rate = date.fromisoformat(event["valid_from"]), fraction(event["rate"])
     part.rates.publish(event.get("rate_type") or "default", pair, day, rate or Fraction(0))
     for customer in part.customers.values():
-        waiting = [o.order_id for o in customer.books.orders.values() if o.entry is not None and not o.has_rate]
+        waiting = any(o.entry is not None and not o.has_rate for o in customer.books.orders.values())
         world.dirty[customer.customer_id] = customer
         count_what_lacked(world, customer, part)
         if waiting and customer.profile is not None and part.book["evaluate_on"] == "event":
-            world.evaluate(customer, part, waiting)
+            world.to_evaluate[customer.customer_id] = customer  # All of it: who waited may come before who is ready.
+            world.by_date.pop(customer.customer_id, None)
     for group in part.groups.values():
         look_at_pool(world, group, part, look=False)
 

@@ -379,7 +379,8 @@ class Audit:
         found = account.published
         entries = [each for each in _records(taken, HoldEntry) if each.customer_id == customer_id]
         is_chosen = isinstance(taken.event, e.ReviewOrder) or bool(getattr(taken.event, "order_ids", ()))
-        if is_chosen or not any(each.status == "ready_to_release" for each in entries):
+        offers = any(each.status == "ready_to_release" and each.forced_reason is None for each in entries)
+        if is_chosen or not offers:
             return
         if not account.has_sums or account.is_excluded or account.group or not partition.checks_limits_only:
             return
