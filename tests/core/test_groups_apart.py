@@ -6,7 +6,7 @@ import pytest
 
 from credit_stream.core import events as e
 from credit_stream.core.rows import ACCOUNTS, ASKED, LINE, ORDERS, POOLS, RESERVATIONS, WAITING
-from tests.core.apart import Apart, a_group, answers, join, order, questions
+from tests.core.apart import MONDAY, Apart, a_group, answers, join, order, questions
 
 
 def nothing_is_left(apart: Apart) -> None:
@@ -555,4 +555,30 @@ def test_what_is_ready_keeps_its_credit_while_a_release_of_it_asks_for_figures()
     apart.settle()
     entry = apart.holds["O4"]
     assert apart.verdicts("O3") == ["on_hold", "released"] and entry is not None and entry.status == "held"
+    nothing_is_left(apart)
+
+
+def test_the_tenth_order_of_one_instant_stands_in_line_behind_the_ninth() -> None:
+    """Requests are numbered, and numbers are not words."""
+    apart = a_group(1_000, automatic_release="without_posting")
+    order(apart, "O0", "A", 1_000)
+    apart.settle()
+    apart.seconds += 1
+    ids = [f"O{number}" for number in range(1, 13)]
+    for order_id in ids:
+        apart.take(
+            e.OrderPlaced(
+                event_id=order_id,
+                occurred_at=MONDAY + apart.seconds * 1_000,
+                order_id=order_id,
+                customer_id="A",
+                amount_minor=10,
+                currency="USD",
+            )
+        )
+    apart.settle()
+    apart.send(e.OrderCancelled, order_id="O0", customer_id="A")
+    apart.settle()
+    released = [each.order_id for each in apart.decisions if each.verdict == "released" and each.order_id != "O0"]
+    assert released == ids
     nothing_is_left(apart)
