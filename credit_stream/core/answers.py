@@ -69,9 +69,10 @@ def _go_on_behind(work: Work, ledgers: Ledgers, ledger: Ledger, order_id: str, h
     """Takes what waited behind the order's check, one after the other, until one of them has to wait itself."""
 
     def take(event: Event) -> Refusal | None:
-        if isinstance(event, events.ForceHold) and event.order_id is None:
-            return commands.force_one_of_many(work, ledger, order_id, event)
-        return handle(work, ledgers, event)
+        if not isinstance(event, events.ForceHold) or event.order_id is not None:
+            return handle(work, ledgers, event)
+        commands.force_one_of_many(work, ledger, order_id, event)
+        return None
 
     waiting = work.get(WAITING, ledger.customer_id, order_id)
     left = () if waiting is None else waiting.events

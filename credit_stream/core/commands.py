@@ -11,6 +11,7 @@ from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger, Ledgers
 from credit_stream.core.asking import ask_and_begin_anew, wait_behind
 from credit_stream.core.checking import claim_of, conclude, judge_in_place, waived_by_person, with_todays_rate
+from credit_stream.core.deciding import with_forced_hold
 from credit_stream.core.evaluation import evaluate
 from credit_stream.core.events import (
     EvaluateHolds,
@@ -210,13 +211,12 @@ def _force_all(work: Work, ledger: Ledger, event: ForceHold) -> int:
     return forced
 
 
-def force_one_of_many(work: Work, ledger: Ledger, order_id: str, event: ForceHold) -> Refusal | None:
+def force_one_of_many(work: Work, ledger: Ledger, order_id: str, event: ForceHold) -> None:
     """The part of a forced hold of many that had to wait; an order that has ended since is none of the open ones."""
     order = work.get(ORDERS, ledger.customer_id, order_id)
     if order is not None and is_open(ledger, order):
         _force(work, ledger, order, event)
         work.free(ledger.customer_id)
-    return None
 
 
 def is_open(ledger: Ledger, order: Order) -> bool:
@@ -234,11 +234,9 @@ def _force(work: Work, ledger: Ledger, order: Order, event: ForceHold) -> None:
             wait_behind(work, order.customer_id, order.order_id)
         return
     rated = with_todays_rate(work, ledger, order)
-    found = judge_in_place(work, ledger, rated, order, order.checkpoint, forced=True)
-    held_for = found.holding or (codes.FORCED_HOLD,)
-    found = changed(found, holding=held_for)
+    found = with_forced_hold(judge_in_place(work, ledger, rated, order, order.checkpoint, forced=True))
     conclude(
-        work, ledger, rated, order, found, "on_hold", held_for, "command",
+        work, ledger, rated, order, found, "on_hold", found.holding, "command",
         actor=event.actor, forced_reason=event.reason,
     )  # fmt: skip
 

@@ -115,6 +115,13 @@ def judge(work: Work, ledger: Ledger, order: Order, checkpoint: Checkpoint, *, f
     )
 
 
+def with_forced_hold(found: Judgement) -> Judgement:
+    """The same, held by a person. What no rule looks at is judged without it, and is held all the same (spec 7.5)."""
+    if codes.FORCED_HOLD in found.holding:
+        return found
+    return changed(found, holding=(*found.holding, codes.FORCED_HOLD))
+
+
 def is_excluded(ledger: Ledger, order: Order) -> bool:
     """Whether credit management looks at the order at all (spec 5.1 step 2)."""
     profile = ledger.profile

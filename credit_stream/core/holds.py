@@ -9,7 +9,7 @@ from msgspec.structs import replace as changed
 from credit_stream.core import reasons as codes
 from credit_stream.core.accounts import Ledger
 from credit_stream.core.calendar import Day
-from credit_stream.core.deciding import Judgement
+from credit_stream.core.deciding import Judgement, with_forced_hold
 from credit_stream.core.events import Checkpoint
 from credit_stream.core.money import TooLarge
 from credit_stream.core.outputs import HoldEntry, HoldReason, HoldStatus
@@ -135,8 +135,8 @@ def take_off_list(work: Work, ledger: Ledger, order_id: str) -> None:
 
 def mark_entry(work: Work, ledger: Ledger, hold: Hold, found: Judgement) -> HoldStatus:
     """After an evaluation that releases nothing: which reasons still hold, and whether any does (spec 7.4)."""
-    if hold.entry.forced_reason is not None and codes.FORCED_HOLD not in found.holding:
-        found = changed(found, holding=(*found.holding, codes.FORCED_HOLD))  # No rule was looked at: it stays.
+    if hold.entry.forced_reason is not None:
+        found = with_forced_hold(found)
     listed = marked(hold.entry.reasons, reasons_now(found))
     entry = changed(
         hold.entry,

@@ -216,10 +216,11 @@ def _read_record(plan: _Plan, found: dict[str, Any], currencies: Mapping[str, in
         name, read, null_is_absent, currency_field = fields[json_name]
         if value is None and null_is_absent:
             continue
-        has_own = currency_field is not None and found.get(currency_field) is not None
         try:
-            of_field = _decimals_of(currency_field, found, currencies) if currency_field and has_own else decimals
-            values[name] = read(value, currencies, of_field)
+            places = decimals
+            if currency_field is not None and found.get(currency_field) is not None:
+                places = _decimals_of(currency_field, found, currencies)
+            values[name] = read(value, currencies, places)
         except Misfit as misfit:
             raise misfit.within(json_name) from None
     for field in plan.required:

@@ -20,14 +20,19 @@ from tests.auditor.records import Records
 class Checks(Records):
     """Takes a judgement over: the decision, the order, its entry on the hold list."""
 
-    def take_rate(self, customer: Customer, order: Order, part: Part) -> None:
-        """A check takes the rate of its date and keeps it; one that is gone since is kept (decisions, 1.2)."""
+    def take_rate(self, customer: Customer, order: Order, part: Part, *, as_one: bool = True) -> None:
+        """A check takes the rate of its date and keeps it; one that is gone since is kept (decisions, 1.2).
+
+        `as_one`: what is invoiced is converted as one part; else, of an order that is new in its currency, one by one.
+        """
+        if not as_one:
+            order.taken_as_one = {}
         if customer.profile is None:
             order.has_rate = False
             return
         found, rate = part.rates.find(part.book["credit_rate_type"], order.currency, customer.currency, part.today)
         if found:
-            if not order.has_rate or rate != order.rate:
+            if as_one and (not order.has_rate or rate != order.rate):
                 customer.books.take_as_one(order, rate)
             order.has_rate, order.rate = True, rate
         elif order.rate is None or order.has_rate is False:

@@ -105,8 +105,9 @@ def review(world: World, event: Event, part: Part) -> None:
 
 def force(world: World, event: Event, part: Part) -> None:
     """`ForceHold` (7.5): one order, all open ones of a customer, or of a selection."""
-    if world.behind is not None and not event.get("order_id"):
-        customer, order = world.customer(part, event["customer_id"]), world.behind
+    if event.get("turn_of"):
+        customer = world.customer(part, event["customer_id"])
+        order = customer.books.orders[event["turn_of"]]
         if order.state == "open" and not is_done(customer, order):
             force_one(world, customer, order, part, event)
             look_again(world, customer, part)
@@ -147,7 +148,9 @@ def force_one(world: World, customer: Customer, order: Order, part: Part, event:
         question.forced = (event["actor"], event["reason"])
         return
     if order.asked is not None:  # What came before it goes first: a release then does not lift the hold.
-        order.waiting.append((event | {"customer_id": customer.customer_id}, world.input))
+        if not event.get("order_id"):  # Of a hold of many, this order's turn.
+            event = event | {"customer_id": customer.customer_id, "turn_of": order.order_id}
+        order.waiting.append((event, world.input))
         return
     order.forced = event["reason"]
     at = order.held_at if order.entry is not None else checked_at(order)
@@ -202,9 +205,7 @@ def check_order(world: World, event: Event, part: Part) -> None:
         order.rate, order.has_rate, order.release = None, False, None
     customer.books.orders[order.order_id] = order
     if kept is None or kept.currency != order.currency:
-        order.taken_as_one = {}
-        world.take_rate(customer, order, part)
-        order.taken_as_one.clear()
+        world.take_rate(customer, order, part, as_one=False)
     try:
         found = world.judged(customer, order, part, "order_entry")
         if world.must_ask(order, found):

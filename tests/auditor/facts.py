@@ -34,8 +34,6 @@ REASON_ORDER = (
     "exchange_rate_missing",
     "stale_inputs",
 )
-LIMIT_TYPES = ("credit_limit_expired", "overdue_amount", "credit_limit_used")
-TEXT_TYPES = {"account_status": "account_status", "risk_group": "risk_group"}
 
 
 @dataclass

@@ -209,9 +209,7 @@ def go_on_behind(world: World, customer: Customer, order: Order, part: Part) -> 
     while order.waiting and order.asked is None:
         note_reported(customer, part)
         event, place = order.waiting.pop(0)
-        world.behind = order
         world.go_on_with(event, place, part)
-        world.behind = None
 
 
 def ask_again(world: World, part: Part) -> None:

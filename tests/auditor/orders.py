@@ -53,8 +53,7 @@ def placed(world: World, event: Event, part: Part) -> None:
     delivered = customer.books.early_deliveries.pop(order.order_id, "0")
     order.delivered = delivered
     customer.books.orders[order.order_id] = order
-    world.take_rate(customer, order, part)
-    order.taken_as_one.clear()  # Invoices that came before it are taken off one by one.
+    world.take_rate(customer, order, part, as_one=False)
     if part.book.checkpoints["order_entry"]["posting"] or not part.book.checks_anywhere():
         world.check(customer, order, part, "order_entry", "order")
         return
@@ -94,8 +93,7 @@ def changed(world: World, event: Event, part: Part) -> None:
     take_new_state(order, event)
     if order.currency != old.currency:  # A release was good for an amount of the old one.
         order.rate, order.has_rate, order.release, order.granted, old_net = None, False, None, 0, 0
-        world.take_rate(customer, order, part)
-        order.taken_as_one.clear()
+        world.take_rate(customer, order, part, as_one=False)
     if order.verdict in ("on_hold", "rejected"):
         order.forced = order.forced if order.verdict == "on_hold" else None
         world.check(customer, order, part, order.held_at if order.entry else checked_at(order), "change")

@@ -35,8 +35,6 @@ class Records:
         self.input: Value = {}
         self.answers: dict[str, Event] = {}
         """What a group has answered in this step, by order."""
-        self.behind: Order | None = None
-        """The order behind whose question the event of now has waited."""
         self.requests: list[Value] = []
         """The questions to groups that this step has put, as far as nobody has said yet that they had to be."""
         self.reports: list[Value] = []

@@ -10,7 +10,6 @@ from tests.auditor.books import Order, total
 from tests.auditor.facts import (
     GROUP_REASON,
     LEVELS,
-    LIMIT_TYPES,
     REASON_OF,
     Customer,
     Facts,
@@ -21,6 +20,8 @@ from tests.auditor.facts import (
 )
 from tests.auditor.money import Money, convert, decimals, minor
 from tests.auditor.rulebook import RULE_TYPES, RuleBook
+
+LIMIT_TYPES = ("credit_limit_expired", "overdue_amount", "credit_limit_used")
 
 
 def rules_for(order: Order, checkpoint: str, facts: Facts, kind: str) -> Iterator[dict[str, Any]]:

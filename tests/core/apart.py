@@ -132,6 +132,11 @@ class Apart:
         """The verdicts on an order, oldest first."""
         return [each.verdict for each in self.decisions if each.order_id == order_id]
 
+    def status(self, order_id: str) -> str | None:
+        """The status of its entry on the hold list; None: it is not there."""
+        entry = self.holds.get(order_id)
+        return None if entry is None else entry.status
+
     def exposure(self, key: str) -> int:
         """The last published exposure, 0 before the first."""
         record = self.exposures.get(key)

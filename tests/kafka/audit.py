@@ -14,12 +14,11 @@ from msgspec import Struct
 
 from credit_stream.core.events import GroupCreditAnswered
 from credit_stream.core.outputs import CreditDecision
-from credit_stream.core.topics import INTERNAL_TOPICS, SEQUENCE
-from credit_stream.engine import sequence
+from credit_stream.core.topics import INTERNAL_TOPICS
 from credit_stream.engine.sequence import Run, SequenceRecord
 from credit_stream.hosts.kafka.connection import Connection
 from tests.auditing import Auditing
-from tests.kafka.proof import History, read_committed
+from tests.kafka.proof import History
 from tests.retold import Retelling, Taken
 
 FINDINGS_MAX = 5
@@ -41,13 +40,14 @@ class Audited(Struct, frozen=True):
     findings: list[str]
 
 
-def audit(connection: Connection, partitions: int) -> Audited:
-    """Looks at everything that was committed. An empty list of findings is the proof."""
+def audit(connection: Connection, partitions: int, history: History | None = None) -> Audited:
+    """Looks at everything that was committed. An empty list of findings is the proof. `history`: where it was read
+    before."""
     steps = decisions = answers = crossing = released = 0
     findings: list[str] = []
     auditor = Auditing(partitions)
     homes: dict[str, int] = {}
-    for taken in _in_order(connection, partitions, findings):
+    for taken in _in_order(history or History(connection, partitions), partitions, findings):
         steps += 1
         findings += auditor.take(taken)
         if len(findings) >= FINDINGS_MAX:
@@ -65,17 +65,13 @@ def audit(connection: Connection, partitions: int) -> Audited:
     return Audited(steps, decisions, answers, crossing, released, findings)
 
 
-def _in_order(connection: Connection, partitions: int, findings: list[str]) -> Iterator[Taken]:
+def _in_order(history: History, partitions: int, findings: list[str]) -> Iterator[Taken]:
     """All steps in an order in which they can have happened: what a task was sent comes after the sending.
 
     Checkpoints of several partitions have no common number. Any order that keeps each partition's own and puts the
     sending before the taking leads to the same, and nothing else does.
     """
-    history = History(connection, partitions)
-    waiting = [
-        deque(sequence.decode(record.value or b"") for record in found)
-        for found in read_committed(connection, SEQUENCE, partitions)
-    ]
+    waiting = [deque(taken) for taken in history.taken]
     tasks = [Retelling(partition, partitions, history.read) for partition in range(partitions)]
     sent: set[Message] = set()
     while any(waiting):
@@ -99,5 +95,4 @@ def _received(history: History, partition: int, taken: SequenceRecord) -> set[Me
         for entry in taken.taken
         if isinstance(entry, Run) and entry.topic in INTERNAL_TOPICS
         for record in history.read(entry.topic, partition, entry.first_offset, entry.count)
-        if record.offset < entry.first_offset + entry.count
     }

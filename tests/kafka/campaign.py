@@ -32,7 +32,7 @@ from credit_stream.local_kafka import LocalKafka
 from tests.company.pools import contested
 from tests.kafka.audit import Audited, audit
 from tests.kafka.flow import Group, Sender
-from tests.kafka.proof import prove
+from tests.kafka.proof import History, prove
 from tests.kafka.rows_proof import prove_rows
 from tests.kafka.worker_process import KINDS, PATIENCE_SECONDS, Kind, NotInTime, WorkerProcess, until
 
@@ -447,13 +447,14 @@ class Campaign:
 
     def _report(self, sent: int) -> Report:
         self._say(f"{self._now()} comparing")
-        proof = prove(self._connection, PARTITIONS)
+        history = History(self._connection, PARTITIONS)
+        proof = prove(self._connection, PARTITIONS, history=history)
         sound = [
             slot.directory for slot in self._slots if not slot.is_damaged and (slot.directory / "rocksdb").exists()
         ]
-        rows = prove_rows(self._connection, PARTITIONS, sound)
+        rows = prove_rows(self._connection, PARTITIONS, sound, history)
         self._say(f"{self._now()} the second model looks at it")
-        audited = audit(self._connection, PARTITIONS)
+        audited = audit(self._connection, PARTITIONS, history)
         return Report(
             seed=self._seed,
             seconds=time.monotonic() - self._began,

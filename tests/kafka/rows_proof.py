@@ -14,7 +14,7 @@ from typing import Any, cast
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from msgspec import Struct, msgpack
 
-from credit_stream.core.topics import SEQUENCE, STATE
+from credit_stream.core.topics import STATE
 from credit_stream.engine import sequence
 from credit_stream.engine.checkpoint import NOWHERE, Position
 from credit_stream.engine.row_bytes import decode_key
@@ -25,7 +25,7 @@ from credit_stream.hosts.replay import recompute
 from credit_stream.hosts.rocks_store import POSITIONS, STORE_FAMILIES, prefix_of
 from credit_stream.hosts.rocks_store import STATE as ROWS
 from credit_stream.hosts.rocksdb import Database, after
-from tests.kafka.proof import SILENCE_SECONDS_MAX, History, read_committed
+from tests.kafka.proof import SILENCE_SECONDS_MAX, History
 
 Rows = dict[bytes, bytes]
 
@@ -72,18 +72,22 @@ class _Changelog:
         return before >= 0 and self._records[before][1] == POSITION_KEY
 
 
-def prove_rows(connection: Connection, partitions: int, directories: Iterable[Path]) -> RowsProof:
-    """Compares the changelog, and the state directories of workers that have ended, with a replay."""
+def prove_rows(
+    connection: Connection, partitions: int, directories: Iterable[Path], history: History | None = None
+) -> RowsProof:
+    """Compares the changelog, and the state directories of workers that have ended, with a replay.
+
+    `history`: where it was read before.
+    """
     changelogs = _changelogs(connection, partitions)
     copies = [[changelog.copy()] for changelog in changelogs]
     for directory in directories:
         for partition, copy in _in_directory(directory, partitions):
             if changelogs[partition].ends_a_checkpoint(copy.position.changelog):
                 copies[partition].append(copy)
-    history = History(connection, partitions)
+    history = history or History(connection, partitions)
     differences: list[str] = []
-    for partition, found in enumerate(read_committed(connection, SEQUENCE, partitions)):
-        taken = [sequence.decode(record.value or b"") for record in found]
+    for partition, taken in enumerate(history.taken):
         differences += _compare_all(partition, copies[partition], taken, history, partitions)
     every = [copy for found in copies for copy in found]
     return RowsProof(len(every), sum(len(copy.rows) for copy in every), differences)

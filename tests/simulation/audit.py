@@ -218,8 +218,9 @@ class Audit:
             touched.add(customer_id)
             self._homes[customer_id] = taken.partition
             self._apply_to_customer(partition, self._account(customer_id), event, led_to)
-        for each in sorted(touched) if isinstance(event, e.ForceHold) and customer_id is None else ():
-            if event.selection is None or each in event.selection.customer_ids:
+        if isinstance(event, e.ForceHold) and customer_id is None:
+            chosen = touched if event.selection is None else touched.intersection(event.selection.customer_ids)
+            for each in sorted(chosen):
                 self._apply_to_customer(partition, self._account(each), event, led_to)
         if partition.parameters.get("credit_horizon_days", -1) >= 0:
             for each in touched:
